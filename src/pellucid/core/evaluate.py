@@ -1,0 +1,55 @@
+"""Evaluation with NumPy alone: for each node in order, `forward`. Obvious on purpose; every executor is held to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy
+
+from pellucid.core.graph import Node, Tensor, order
+from pellucid.core.sources import Constant, Feed, Read
+from pellucid.errors import GraphError, PellucidError
+
+Values = dict[Tensor, numpy.ndarray]
+
+
+def evaluate(outputs: Sequence[Tensor], feeds: Mapping[Tensor, Any] | None = None) -> list[numpy.ndarray]:
+    """The values of some tensors.
+
+    >>> from pellucid.core.sources import feed
+    >>> x = feed((2,), name="x")
+    >>> evaluate([x * 3.0], {x: numpy.float32([1, 2])})
+    [array([3., 6.], dtype=float32)]
+    """
+    values = evaluate_nodes(order(outputs), feeds or {})
+    return [values[output] for output in outputs]
+
+
+def evaluate_nodes(nodes: Sequence[Node], feeds: Mapping[Tensor, Any]) -> Values:
+    """The values of every tensor of the nodes, which stand in topological order."""
+    values: Values = {}
+    with numpy.errstate(all="ignore"):
+        for node in nodes:
+            if isinstance(node.op, Feed):
+                if node.output not in feeds:
+                    raise GraphError(f"no value is given for the input {node.op.label!r}")
+                values[node.output] = numpy.asarray(feeds[node.output])
+            elif isinstance(node.op, Read):
+                values[node.output] = node.op.variable.value
+            elif isinstance(node.op, Constant):
+                values[node.output] = node.op.value
+            else:
+                results = _forward(node, [values[value] for value in node.inputs])
+                values.update(zip(node.outputs, results, strict=True))
+    return values
+
+
+def _forward(node: Node, arrays: list[numpy.ndarray]) -> Sequence[numpy.ndarray]:
+    try:
+        result = node.op.forward(numpy, *arrays)
+    except PellucidError as error:
+        if not node.scope:
+            raise
+        raise type(error)(f"layer {'/'.join(node.scope)}: {error}") from error
+    return result if isinstance(result, tuple) else (numpy.asarray(result),)

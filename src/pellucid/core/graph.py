@@ -1,0 +1,302 @@
+"""The graph: `Node`s that apply an op to `Tensor`s, in groups that can be opened, under the names of layers.
+
+Building is the only way in: an op called on tensors makes a node and returns its outputs. Nodes are immutable and carry a
+serial number, so that sorting by it is a topological order in which the nodes of a group stand together.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy
+
+from pellucid.core.spec import Spec
+from pellucid.errors import DtypeError
+
+if TYPE_CHECKING:
+    from pellucid.core.op import Op
+
+Array = Any  # numpy.ndarray or jax.Array
+TensorLike = Union["Tensor", float, int, bool, numpy.ndarray]
+
+_serial = itertools.count()
+
+
+@dataclass(eq=False)
+class Group:
+    """One call of a composite: what went in, what came out, and (by `Node.groups`) the primitives between."""
+
+    name: str
+    attributes: dict[str, Any]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...] = ()
+    gradient_of: Group | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where new nodes are put: the layers they belong to, the groups they expand, and the node they differentiate."""
+
+    scope: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    differentiates: Node | None = None
+
+
+_place: ContextVar[Place] = ContextVar("place", default=Place())
+
+
+@contextmanager
+def placed(**changes: Any) -> Iterator[None]:
+    """Build the nodes inside this block at another place."""
+    token = _place.set(replace(_place.get(), **changes))
+    try:
+        yield
+    finally:
+        _place.reset(token)
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Build the nodes inside this block under the name of a layer."""
+    with placed(scope=(*_place.get().scope, name)):
+        yield
+
+
+@contextmanager
+def grouped(group: Group) -> Iterator[None]:
+    """Build the nodes inside this block as the expansion of `group`."""
+    with placed(groups=(*_place.get().groups, group)):
+        yield
+
+
+class Node:
+    """An op applied to tensors. Immutable once made."""
+
+    __slots__ = ("differentiates", "groups", "inputs", "op", "outputs", "scope", "serial")
+
+    def __init__(self, op: Op, inputs: tuple[Tensor, ...], specs: tuple[Spec, ...]) -> None:
+        place = _place.get()
+        self.serial = next(_serial)
+        self.op, self.inputs = op, inputs
+        self.outputs = tuple(Tensor(self, position, spec) for position, spec in enumerate(specs))
+        self.scope, self.groups, self.differentiates = place.scope, place.groups, place.differentiates
+
+    @property
+    def output(self) -> Tensor:
+        """The only output of a node that has one."""
+        (output,) = self.outputs
+        return output
+
+    def __repr__(self) -> str:
+        return f"Node({self.op}, {'/'.join(self.scope) or '-'})"
+
+
+class Tensor:
+    """One output of a node: a value still to be computed. Arithmetic on it builds more nodes."""
+
+    __slots__ = ("node", "origin", "position", "spec")
+    __array_ufunc__ = None  # NumPy arrays on the left leave arithmetic to us
+
+    def __init__(self, node: Node, position: int, spec: Spec) -> None:
+        self.node, self.position, self.spec = node, position, spec
+        self.origin: Any = None  # what made it, above the graph: the call of a layer
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        return self.spec.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.spec.dtype
+
+    @property
+    def rank(self) -> int:
+        return self.spec.rank
+
+    def numpy(self) -> numpy.ndarray:
+        """The value, where it depends on no input.
+
+        >>> (tensor(2.0) * 3.0).numpy()
+        array(6.)
+        """
+        from pellucid.core.evaluate import evaluate
+
+        return evaluate([self])[0]
+
+    def __float__(self) -> float:
+        return float(self.numpy())
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.node.op.name}, {self.spec})"
+
+    def __add__(self, other: TensorLike) -> Tensor:
+        return build("add", self, other)
+
+    def __radd__(self, other: TensorLike) -> Tensor:
+        return build("add", other, self)
+
+    def __sub__(self, other: TensorLike) -> Tensor:
+        return build("subtract", self, other)
+
+    def __rsub__(self, other: TensorLike) -> Tensor:
+        return build("subtract", other, self)
+
+    def __mul__(self, other: TensorLike) -> Tensor:
+        return build("multiply", self, other)
+
+    def __rmul__(self, other: TensorLike) -> Tensor:
+        return build("multiply", other, self)
+
+    def __truediv__(self, other: TensorLike) -> Tensor:
+        return build("divide", self, other)
+
+    def __rtruediv__(self, other: TensorLike) -> Tensor:
+        return build("divide", other, self)
+
+    def __pow__(self, other: TensorLike) -> Tensor:
+        return build("power", self, other)
+
+    def __rpow__(self, other: TensorLike) -> Tensor:
+        return build("power", other, self)
+
+    def __matmul__(self, other: TensorLike) -> Tensor:
+        return build("matmul", self, other)
+
+    def __neg__(self) -> Tensor:
+        return build("negative", self)
+
+    def __bool__(self) -> bool:
+        raise DtypeError(f"{self!r} has no truth value while the graph is being built; use where() to choose by value")
+
+    def __iter__(self) -> Iterator[Tensor]:
+        raise DtypeError(f"{self!r} cannot be iterated; take parts with slice() or take()")
+
+
+class Variable:
+    """A named array that lives between runs: a weight, a statistic, an optimizer's running average.
+
+    `value` keeps its memory for good: writing goes through `assign`, so that executors may hold the address.
+    """
+
+    def __init__(self, value: numpy.ndarray, name: str, trainable: bool = True) -> None:
+        self.value = aligned(value)
+        self.name, self.trainable = name, trainable
+        self._tensor: Tensor | None = None
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(self.value.shape, str(self.value.dtype))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def tensor(self) -> Tensor:
+        """The one node that reads this variable."""
+        if self._tensor is None:
+            from pellucid.core.sources import Read
+
+            with placed(scope=(), groups=(), differentiates=None):
+                self._tensor = Read(self)()
+        return self._tensor
+
+    def assign(self, value: Any) -> None:
+        """Write a value of the same shape into the variable's own memory."""
+        self.value[...] = value
+
+    def __repr__(self) -> str:
+        return f"Variable({self.name}, {self.spec})"
+
+
+def aligned(value: numpy.ndarray) -> numpy.ndarray:
+    """A contiguous copy that starts at a 64-byte boundary, as vector instructions like it."""
+    space = numpy.empty(value.nbytes + 64, numpy.uint8)
+    start = -space.ctypes.data % 64
+    result = space[start : start + value.nbytes].view(value.dtype).reshape(value.shape)
+    result[...] = value
+    return result
+
+
+def tensor(value: TensorLike, like: Spec | None = None) -> Tensor:
+    """The value as a tensor: numbers and arrays become constants, numbers in the dtype of `like`."""
+    if isinstance(value, Tensor):
+        return value
+    from pellucid.core.sources import Constant
+
+    array = numpy.asarray(value)
+    if like is not None and array.ndim == 0:
+        array = array.astype(numpy.float32 if like.dtype == "bfloat16" else like.dtype)
+    elif array.dtype == numpy.int64:
+        array = array.astype(numpy.int32)
+    return Constant(array)()
+
+
+def build(name: str, *inputs: TensorLike) -> Tensor:
+    """Apply the registered op that needs no attributes."""
+    from pellucid.core.op import registry
+
+    result = registry[name]()(*inputs)
+    assert isinstance(result, Tensor)
+    return result
+
+
+def composite(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function over tensors into a composite: its nodes stay together as a named group.
+
+    Positional arguments are tensors (or numbers), keyword arguments are attributes of the group.
+    """
+    name = function.__name__
+
+    @wraps(function)
+    def expand(*inputs: TensorLike, **attributes: Any) -> Any:
+        first = next((value.spec for value in inputs if isinstance(value, Tensor)), None)
+        tensors = tuple(tensor(value, first) for value in inputs)
+        group = Group(name, attributes, tensors)
+        with grouped(group):
+            result = function(*tensors, **attributes)
+        group.outputs = result if isinstance(result, tuple) else (result,)
+        return result
+
+    return expand
+
+
+def order(outputs: Iterable[Tensor]) -> list[Node]:
+    """Every node that the outputs need, inputs first; the nodes of a group stand together."""
+    seen: dict[int, Node] = {}
+    stack = [output.node for output in outputs]
+    while stack:
+        node = stack.pop()
+        if node.serial not in seen:
+            seen[node.serial] = node
+            stack.extend(value.node for value in node.inputs)
+    return [seen[serial] for serial in sorted(seen)]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What an executor runs: from `inputs` compute `outputs`, then write each update into its variable."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    updates: tuple[tuple[Variable, Tensor], ...] = field(default=())
+
+    @property
+    def targets(self) -> tuple[Tensor, ...]:
+        return (*self.outputs, *(value for _, value in self.updates))
+
+    def nodes(self) -> list[Node]:
+        return order(self.targets)
+
+
+def variables_of(nodes: Sequence[Node]) -> list[Variable]:
+    """The variables that the nodes read, in order of first use."""
+    from pellucid.core.sources import Read
+
+    return [node.op.variable for node in nodes if isinstance(node.op, Read)]

@@ -1,0 +1,119 @@
+"""The reference executor: NumPy alone, one node at a time. Obvious and slow; the oracle for every other executor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy
+
+from pellucid.core import random
+from pellucid.core.evaluate import evaluate_nodes
+from pellucid.core.graph import Program
+from pellucid.core.verify import verify
+from pellucid.errors import ShapeError
+from pellucid.execute.program import LoopSpec, Status
+
+
+class ReferenceRunner:
+    """A program as it stands: evaluate, then write the updates."""
+
+    def __init__(self, program: Program) -> None:
+        verify(program)
+        self.program, self.nodes = program, program.nodes()
+
+    def __call__(self, *arrays: numpy.ndarray) -> list[numpy.ndarray]:
+        values = evaluate_nodes(self.nodes, dict(zip(self.program.inputs, arrays, strict=True)))
+        results = [numpy.array(values[output]) for output in self.program.outputs]
+        written = [(variable, numpy.array(values[value])) for variable, value in self.program.updates]
+        for variable, value in written:
+            variable.assign(value)
+        return results
+
+
+class ReferenceLoop:
+    """Steps over shuffled rows in plain Python; `rewind` restores the state at the start and replays."""
+
+    def __init__(self, spec: LoopSpec) -> None:
+        self.spec = spec
+        self.runners = [ReferenceRunner(program) for program in spec.programs]
+        self.first = [variable.value.copy() for variable in spec.watch]
+        self._reset()
+
+    def _reset(self) -> None:
+        self.epoch = self.position = self.step = 0
+        self._ended: list[numpy.ndarray] = []
+        self._running: numpy.ndarray | None = None
+
+    def advance(self, seconds: float, epochs: int) -> Status:
+        deadline, last_epoch = time.monotonic() + seconds, min(self.epoch + epochs, self.spec.epochs)
+        while self.epoch < last_epoch:
+            try:
+                finite = self._one_step()
+            except ShapeError:
+                return "id"
+            if not finite:
+                return "nonfinite"
+            if time.monotonic() >= deadline and self.epoch < last_epoch:
+                return "time"
+        return "done" if self.epoch == self.spec.epochs else "epoch"
+
+    def _one_step(self) -> bool:
+        spec, rows = self.spec, self.rows(self.spec.first_step + self.step)
+        runner = self.runners[0 if len(rows) == spec.batch or len(self.runners) == 1 else 1]
+        arrays = [
+            source[rows].astype(feed.dtype)
+            for source, feed in zip(spec.sources, runner.program.inputs, strict=False)
+        ]
+        if spec.keyed:
+            arrays.append(random.make_key(spec.seed, spec.first_step + self.step))
+        outputs = runner(*arrays)
+        added, collected = outputs[: spec.totals], outputs[spec.totals :]
+        self._add(added)
+        for target, value in zip(spec.collects, collected, strict=True):
+            target[rows] = value
+        self.step += 1
+        self.position += len(rows)
+        if self.position == spec.rows:
+            self._ended.append(self.partial_totals())
+            self._running, self.position, self.epoch = None, 0, self.epoch + 1
+        return spec.loss is None or bool(numpy.isfinite(outputs[spec.loss]))
+
+    def _add(self, outputs: Sequence[numpy.ndarray]) -> None:
+        values = [numpy.ravel(output).astype(numpy.float64) for output in outputs]
+        flat = numpy.concatenate(values) if values else numpy.zeros(0)
+        self._running = flat if self._running is None else self._running + flat
+
+    def take_totals(self) -> numpy.ndarray:
+        ended, self._ended = self._ended, []
+        return numpy.stack(ended) if ended else numpy.zeros((0, 0))
+
+    def partial_totals(self) -> numpy.ndarray:
+        return numpy.zeros(0) if self._running is None else self._running.copy()
+
+    def rewind(self, step: int) -> None:
+        for variable, value in zip(self.spec.watch, self.first, strict=True):
+            variable.assign(value)
+        self._reset()
+        while self.spec.first_step + self.step < step:
+            self._one_step()
+
+    def rows(self, step: int) -> numpy.ndarray:
+        spec = self.spec
+        epoch, within = divmod(step - spec.first_step, spec.steps_per_epoch)
+        start, stop = within * spec.batch, min((within + 1) * spec.batch, spec.rows)
+        if not spec.shuffle:
+            return numpy.arange(start, stop)
+        return random.shuffle(spec.seed, spec.first_epoch + epoch, spec.rows)[start:stop]
+
+
+class Reference:
+    """The executor `numpy`; it computes in the graph's own dtypes, whatever the precision asked for."""
+
+    name = "numpy"
+
+    def compile(self, program: Program, precision: str = "float32") -> ReferenceRunner:
+        return ReferenceRunner(program)
+
+    def loop(self, spec: LoopSpec, precision: str = "float32") -> ReferenceLoop:
+        return ReferenceLoop(spec)

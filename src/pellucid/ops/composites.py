@@ -1,0 +1,132 @@
+"""Composites: functions over primitives that stay in the graph as named groups a reader can open.
+
+Their shapes, derivatives and explanations come from their expansion; a fused kernel may stand in for them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pellucid.core.graph import Tensor, composite
+from pellucid.core.spec import known, normalize_axes
+from pellucid.ops.elementwise import (
+    absolute,
+    erf,
+    exp,
+    expm1,
+    log,
+    maximum,
+    minimum,
+    relu,
+    sigmoid,
+    softplus,
+    sqrt,
+    square,
+    stop_gradient,
+    tanh,
+)
+from pellucid.ops.reduce import Axes, max, sum
+from pellucid.ops.shape import concatenate, expand_dims
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+@composite
+def mean(x: Tensor, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """y = 1/n · Σᵢ xᵢ over some axes, or all."""
+    axes = normalize_axes(axis, x.rank, "mean")
+    count = math.prod(known(tuple(x.shape[i] for i in axes)))
+    return sum(x, axis=axes, keepdims=keepdims) * (1.0 / count if count else math.nan)
+
+
+@composite
+def clip(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """y = min(max(x, low), high)."""
+    return minimum(maximum(x, low), high)
+
+
+@composite
+def logsumexp(x: Tensor, *, axis: int = -1, keepdims: bool = False) -> Tensor:
+    """y = ln Σᵢ e^xᵢ, safe at any x: the largest x is taken out first."""
+    top = stop_gradient(max(x, axis=axis, keepdims=True))
+    total = sum(exp(x - top), axis=axis, keepdims=True)
+    result = log(total) + top
+    return result if keepdims else sum(result, axis=axis)
+
+
+@composite
+def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
+    """yᵢ = e^xᵢ / Σⱼ e^xⱼ, safe at any x: the largest x is taken out first."""
+    powers = exp(x - stop_gradient(max(x, axis=axis, keepdims=True)))
+    return powers / sum(powers, axis=axis, keepdims=True)
+
+
+@composite
+def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
+    """yᵢ = xᵢ - ln Σⱼ e^xⱼ, safe at any x."""
+    shifted = x - stop_gradient(max(x, axis=axis, keepdims=True))
+    return shifted - log(sum(exp(shifted), axis=axis, keepdims=True))
+
+
+@composite
+def leaky_relu(x: Tensor, slope: Tensor) -> Tensor:
+    """y = x if x > 0 else slope·x; with a learned slope this is the parametric rectifier."""
+    return relu(x) - slope * relu(-x)
+
+
+@composite
+def elu(x: Tensor, alpha: Tensor) -> Tensor:
+    """y = x if x > 0 else α·(eˣ - 1). Clevert, Unterthiner, Hochreiter 2016."""
+    return relu(x) + alpha * expm1(-relu(-x))
+
+
+@composite
+def selu(x: Tensor) -> Tensor:
+    """y = λ·(x if x > 0 else α·(eˣ - 1)), λ ≈ 1.0507, α ≈ 1.6733. Klambauer et al. 2017."""
+    return SELU_SCALE * (relu(x) + SELU_ALPHA * expm1(-relu(-x)))
+
+
+@composite
+def gelu(x: Tensor, *, approximate: bool = False) -> Tensor:
+    """y = x·Φ(x) = x/2·(1 + erf(x/√2)), or its tanh approximation. Hendrycks & Gimpel 2016."""
+    if approximate:
+        return 0.5 * x * (1.0 + tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * (square(x) * x))))
+    return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
+
+
+@composite
+def silu(x: Tensor) -> Tensor:
+    """y = x·σ(x), also called swish. Ramachandran, Zoph, Le 2017."""
+    return x * sigmoid(x)
+
+
+@composite
+def mish(x: Tensor) -> Tensor:
+    """y = x·tanh(ln(1 + eˣ)). Misra 2019."""
+    return x * tanh(softplus(x))
+
+
+@composite
+def softsign(x: Tensor) -> Tensor:
+    """y = x / (1 + |x|)."""
+    return x / (1.0 + absolute(x))
+
+
+@composite
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """y = min(max(x/6 + 1/2, 0), 1)."""
+    return minimum(relu(x / 6.0 + 0.5), 1.0)
+
+
+@composite
+def l2_normalize(x: Tensor, *, axis: int = -1, epsilon: float = 1e-12) -> Tensor:
+    """y = x / √max(Σᵢ xᵢ², ε)."""
+    return x / sqrt(maximum(sum(square(x), axis=axis, keepdims=True), epsilon))
+
+
+def stack(values: Sequence[Tensor], axis: int = 0) -> Tensor:
+    """Values side by side along a new axis."""
+    return concatenate([expand_dims(value, axis) for value in values], axis=axis)
+
+
