@@ -21,8 +21,11 @@ T list_of(const Attributes::Value& value, std::string_view name, const char* wan
 
 std::size_t item_size(Dtype dtype) {
   switch (dtype) {
+    case Dtype::boolean:
+    case Dtype::uint8: return 1;
     case Dtype::bfloat16: return 2;
-    case Dtype::boolean: return 1;
+    case Dtype::float64:
+    case Dtype::int64: return 8;
     default: return 4;
   }
 }
@@ -33,6 +36,9 @@ const char* dtype_name(Dtype dtype) {
     case Dtype::bfloat16: return "bfloat16";
     case Dtype::int32: return "int32";
     case Dtype::uint32: return "uint32";
+    case Dtype::float64: return "float64";
+    case Dtype::int64: return "int64";
+    case Dtype::uint8: return "uint8";
     default: return "bool";
   }
 }

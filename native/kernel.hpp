@@ -31,7 +31,8 @@
 
 namespace pellucid {
 
-enum class Dtype : std::uint8_t { float32, bfloat16, int32, uint32, boolean };
+// The last three are only what arrays from outside may hold; a plan's own buffers have none of them.
+enum class Dtype : std::uint8_t { float32, bfloat16, int32, uint32, boolean, float64, int64, uint8 };
 
 using bfloat16 = std::uint16_t;  // storage only: the upper half of a float32
 using Shape = std::vector<std::int64_t>;
