@@ -1,0 +1,1 @@
+"""Networks as graph builders: layers, activations, losses, metrics and optimizers make nodes and know no executor."""

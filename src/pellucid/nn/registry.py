@@ -1,0 +1,54 @@
+"""Looking things up by name: one way for activations, losses, metrics, optimizers, initializers and regularizers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pellucid.errors import ArgumentError, UnknownNameError
+
+T = TypeVar("T")
+
+
+def look_up(kind: str, known: Mapping[str, T], name: str) -> T:
+    """The entry of a name; raises `UnknownNameError` with the nearest one."""
+    if name in known:
+        return known[name]
+    raise UnknownNameError(kind, name, known)
+
+
+def from_config(kind: str, known: Mapping[str, type[T]], config: Mapping[str, Any]) -> T:
+    """An object from `{"class_name": …, "config": {…}}`, as `describe` writes it."""
+    if set(config) != {"class_name", "config"} or not isinstance(config["config"], Mapping):
+        raise ArgumentError(f"{kind}: expected {{'class_name': …, 'config': {{…}}}}, got {dict(config)!r}")
+    try:
+        return look_up(kind, known, str(config["class_name"]))(**config["config"])
+    except TypeError as error:
+        raise ArgumentError(f"{kind} {config['class_name']}: {error}") from error
+
+
+class Configured:
+    """An object made from its arguments alone, each kept as an attribute of the same name."""
+
+    def arguments(self) -> dict[str, Any]:
+        from pellucid.nn.layer import arguments_of
+
+        return {name: getattr(self, name) for name in arguments_of(type(self)) if hasattr(self, name)}
+
+    def get_config(self) -> dict[str, Any]:
+        """`{"class_name": …, "config": {…}}`: plain JSON values that make an equal object."""
+        values = {
+            name: value.get_config() if hasattr(value, "get_config") else value
+            for name, value in self.arguments().items()
+        }
+        return {"class_name": type(self).__name__, "config": values}
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{name}={value!r}" for name, value in self.arguments().items())
+        return f"{type(self).__name__}({inside})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.arguments() == other.arguments()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
