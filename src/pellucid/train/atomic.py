@@ -1,8 +1,9 @@
 """Replacing a file so that a crash at any moment leaves the old one or the new one, whole.
 
 The bytes go to a temporary file in the same folder, are synced to the disk and renamed onto the target, and the folder
-is synced: a rename alone may reach the disk before the data, or not at all (Pillai et al., "Crash Consistency", ACM Queue
-13(7), 2015).
+is synced: a rename alone may reach the disk before the data, or not at all.
+
+Source: Pillai et al., "Crash Consistency", ACM Queue 13(7), 2015.
 """
 
 from __future__ import annotations

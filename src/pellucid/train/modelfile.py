@@ -22,6 +22,7 @@ leading blanks and absurd shapes, and orders metadata at random, where a file of
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import importlib.metadata
 import json
@@ -290,10 +291,18 @@ def _refuse_foreign(start: bytes) -> None:
     if start.startswith(b"PK\x03\x04"):
         member = start[30 : 30 + int.from_bytes(start[26:28], "little")]
         kind = next((kind for pattern, kind in _ZIP if pattern.search(member)), "a zip archive")
-    elif kind is None and all(byte >= 32 or byte in b"\t\n\r" for byte in start):
+    elif kind is None and _is_text(start):
         kind = "text; is it the data rather than the model?"
     if kind is not None:
         raise ModelFileError(f"is not a Pellucid model: it is {kind}")
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)  # its last character may be cut
+    except UnicodeDecodeError:
+        return False
+    return all(character >= " " or character in "\t\n\r" for character in text)
 
 
 def _metadata(metadata: object) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from typing import Any
 
 DEPTH = 64
 
+_WIDE = re.compile(r"\\u[dD]")  # an escape that may be half a surrogate pair
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FLOAT = "__float__"
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -59,11 +60,11 @@ def decode(text: str, where: str, memory: int) -> Any:
 def footprint(text: str) -> int:
     """An upper bound in bytes, from counts alone, of the objects that a JSON text unpacks to.
 
-    The factors are the sizes of CPython's objects: a list of one entry, a dict of one entry with its key, a dict's share
-    for each further entry, a number or short string with its place in a list. One character beyond U+FFFF makes its
-    whole string four bytes wide, and the parser joins strings with escapes from pieces.
+    The factors are the sizes of CPython's objects: a list of one entry, a dict of one entry with its key, a dict's
+    share for each further entry, a number or short string with its place in a list. A string with one wide character
+    takes two or, beyond U+FFFF, four bytes for each, and the parser joins strings with escapes from pieces.
     """
-    width = 5 if "\\u" in text else 1
+    width = 5 if _WIDE.search(text) else 3 if "\\u" in text else 1
     counted = 104 * text.count("[") + 240 * text.count("{") + 128 * text.count(":") + 64 * text.count(",")
     return width * len(text) + counted
 
@@ -97,7 +98,7 @@ def _plain(value: object, where: str, depth: int) -> object:
 
 def _check(value: object, text: str) -> None:
     """Bounds the depth, level by level and so without recursion; refuses half surrogate pairs on the way."""
-    escaped = re.search(r"\\u[dD]", text) is not None
+    escaped = _WIDE.search(text) is not None
     level = [value]
     for _ in range(DEPTH + 1):
         if escaped and any(_SURROGATE.search(item) for item in level if isinstance(item, str)):
