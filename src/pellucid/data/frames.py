@@ -1,0 +1,81 @@
+"""Reading pandas, polars, Arrow and any other frame, with narwhals: the only file that imports it.
+
+narwhals itself imports no frame library that the caller has not imported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from .table import Column, Table, column
+
+
+def is_frame(source: object) -> bool:
+    """Does the object come from a library of frames? Told by its module, so that arrays never import narwhals."""
+    if isinstance(source, (np.ndarray, np.generic, list, tuple, dict, str, bytes, int, float)) or source is None:
+        return False
+    root = type(source).__module__.partition(".")[0]
+    return root in _LIBRARIES or hasattr(source, "__narwhals_dataframe__") or hasattr(source, "__arrow_c_stream__")
+
+
+_LIBRARIES = ("pandas", "polars", "pyarrow", "modin", "cudf", "dask", "duckdb", "ibis", "pyspark", "narwhals")
+
+
+def read_frame(source: object) -> Table:
+    """The table in a frame (also a lazy one, or a single series); raises `DataError` for what is not a frame."""
+    import narwhals as nw
+
+    try:
+        native: Any = nw.from_native(source, allow_series=True, pass_through=False)  # type: ignore[call-overload]
+    except TypeError:
+        try:
+            import_stream: Any = source
+            native = nw.from_arrow(import_stream, backend=_arrow_backend())
+        except (TypeError, AttributeError, ImportError):
+            raise DataError(
+                f"cannot read a table from {type(source).__name__}; give a path, a frame, a dict of arrays or a list of dicts"
+            ) from None
+    if isinstance(native, nw.Series):
+        native = native.to_frame()
+    frame: Any = native.collect() if isinstance(native, nw.LazyFrame) else native
+    names = [str(name) for name in frame.columns]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise DataError(f"the frame has two columns named '{repeated}'; rename one")
+    columns = {name: _column(name, frame[original]) for name, original in zip(names, frame.columns, strict=True)}
+    if not columns:
+        raise DataError("the frame has no columns; give at least one named column")
+    return Table(columns, "frame")
+
+
+def _arrow_backend() -> str:
+    import importlib.util
+
+    return "pyarrow" if importlib.util.find_spec("pyarrow") else "polars"
+
+
+def _column(name: str, series: Any) -> Column:
+    import narwhals as nw
+
+    kind = series.dtype
+    order: tuple[str, ...] = ()
+    if isinstance(kind, nw.Enum):
+        order = tuple(str(category) for category in kind.categories)
+    if isinstance(kind, (nw.Categorical, nw.Enum)):
+        series = series.cast(nw.String)
+    elif isinstance(kind, nw.Datetime) and kind.time_zone:
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    elif isinstance(kind, nw.Decimal):
+        series = series.cast(nw.Float64)
+    missing = series.is_null().to_numpy().astype(bool)
+    if not missing.any() and kind.is_numeric():
+        return column(name, series.to_numpy(), order)
+    if kind.is_numeric() and missing.any():
+        filled = series.fill_null(0).cast(nw.Int64 if kind.is_integer() else nw.Float64).to_numpy()
+        return column(name, np.ma.MaskedArray(filled, missing), order)
+    if isinstance(kind, (nw.Datetime, nw.Duration)):
+        return column(name, np.asarray(series.to_numpy()), order)
+    return column(name, series.to_list(), order)
