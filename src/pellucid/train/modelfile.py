@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
@@ -196,9 +195,11 @@ def _bytes(array: np.ndarray) -> memoryview:
 
 
 def _release() -> str:
+    from importlib import metadata  # 20 ms of start-up that only a save needs
+
     try:
-        return importlib.metadata.version("pellucid")
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version("pellucid")
+    except metadata.PackageNotFoundError:
         return "a source tree"
 
 
