@@ -195,7 +195,7 @@ def _bytes(array: np.ndarray) -> memoryview:
 
 
 def _release() -> str:
-    from importlib import metadata  # 20 ms of start-up that only a save needs
+    from importlib import metadata  # 16 ms to import, which only a save needs
 
     try:
         return metadata.version("pellucid")
