@@ -1,0 +1,115 @@
+// Products by oneDNN's matmul primitive: the way to a matrix unit (AMX), which only its generated code reaches.
+#pragma once
+
+#if defined(PELLUCID_ONEDNN)
+
+#include <omp.h>
+
+#include <oneapi/dnnl/dnnl.hpp>
+#include <unordered_map>
+
+#include "../threads.hpp"
+#include "gemm_product.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+
+// Operands of one dtype. The mask has no counterpart among oneDNN's post-operations: it takes a pass of its own.
+class OneDnn final : public Kernel {
+ public:
+  OneDnn(const Product& p, int threads)
+      : product_(p), threads_(threads), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
+    using dnnl::memory;
+    const memory::desc x({p.batch, p.rows, p.inner}, type(p.x.dtype), memory::dims{p.x_batch, p.x.across, p.x.inner});
+    const memory::desc w({p.batch, p.inner, p.columns}, type(p.w.dtype),
+                         memory::dims{p.w_batch, p.w.inner, p.w.across});
+    const memory::desc y({p.batch, p.rows, p.columns}, type(p.output.dtype), memory::format_tag::abc);
+    const memory::desc bias({1, 1, p.columns}, memory::data_type::f32, memory::format_tag::abc);
+
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    if (p.output.activation != Activation::none) {
+      dnnl::post_ops after;
+      after.append_eltwise(algorithm(p.output.activation), 0.0f, 0.0f);
+      attributes.set_post_ops(after);
+    }
+    const ThreadCount count(threads_);
+    using Description = dnnl::matmul::primitive_desc;
+    const Description description =
+        p.output.bias ? Description(engine_, x, w, bias, y, attributes) : Description(engine_, x, w, y, attributes);
+    primitive_ = dnnl::matmul(description);
+
+    const dnnl_dim_t bytes = static_cast<dnnl_dim_t>(description.scratchpad_desc().get_size());
+    scratch_ = scratch(bytes / 4 + 1);
+    arguments_ = {{DNNL_ARG_SRC, memory(x, engine_, const_cast<void*>(p.x.data))},
+                  {DNNL_ARG_WEIGHTS, memory(w, engine_, const_cast<void*>(p.w.data))},
+                  {DNNL_ARG_DST, memory(y, engine_, p.output.y)},
+                  {DNNL_ARG_SCRATCHPAD, memory(description.scratchpad_desc(), engine_, scratch_.get())}};
+    if (p.output.bias) arguments_[DNNL_ARG_BIAS] = memory(bias, engine_, const_cast<float*>(p.output.bias));
+  }
+
+  static bool takes(const Product& p) { return p.x.dtype == p.w.dtype && p.inner > 0; }
+
+  void run() override {
+    const ThreadCount count(threads_);
+    primitive_.execute(stream_, arguments_);
+    if (product_.output.mask) apply_mask();
+  }
+
+ private:
+  // oneDNN takes as many threads as OpenMP would give to the caller.
+  struct ThreadCount {
+    explicit ThreadCount(int threads) : before(omp_get_max_threads()) { omp_set_num_threads(threads); }
+    ~ThreadCount() { omp_set_num_threads(before); }
+    ThreadCount(const ThreadCount&) = delete;
+    ThreadCount& operator=(const ThreadCount&) = delete;
+    int before;
+  };
+
+  static dnnl::memory::data_type type(Dtype dtype) {
+    return dtype == Dtype::float32 ? dnnl::memory::data_type::f32 : dnnl::memory::data_type::bf16;
+  }
+  static dnnl::algorithm algorithm(Activation activation) {
+    switch (activation) {
+      case Activation::tanh: return dnnl::algorithm::eltwise_tanh;
+      case Activation::sigmoid: return dnnl::algorithm::eltwise_logistic;
+      default: return dnnl::algorithm::eltwise_relu;
+    }
+  }
+
+  void apply_mask() {
+    const Output& output = product_.output;
+    const std::int64_t size = product_.batch * product_.rows * product_.columns;
+    parallel(threads_for(static_cast<double>(size) * 1e-4, threads_), [&](int part) {
+      const Range range = share(size, part, threads_for(static_cast<double>(size) * 1e-4, threads_), 64);
+      if (output.dtype == Dtype::float32)
+        mask_range(static_cast<float*>(output.y), range);
+      else
+        mask_range(static_cast<bfloat16*>(output.y), range);
+    });
+  }
+  template <typename T>
+  void mask_range(T* y, Range range) {
+    const auto keep = [&](const auto* mask) {
+      for (std::int64_t i = range.begin; i < range.end; i += lanes) {
+        const Tail tail(std::min(lanes, range.end - i));
+        tail.store(y + i, tail.load(mask + i) > 0.0f ? tail.load(y + i) : floats{});
+      }
+    };
+    if (product_.output.mask_dtype == Dtype::float32)
+      keep(static_cast<const float*>(product_.output.mask));
+    else
+      keep(static_cast<const bfloat16*>(product_.output.mask));
+  }
+
+  Product product_;
+  int threads_;
+  dnnl::engine engine_;
+  dnnl::stream stream_;
+  dnnl::primitive primitive_;
+  std::unordered_map<int, dnnl::memory> arguments_;
+  Scratch scratch_;
+};
+
+}  // namespace pellucid::PELLUCID_LEVEL
+
+#endif

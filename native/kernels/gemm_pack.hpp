@@ -1,0 +1,125 @@
+// Copies of operand panels in the order in which the tiles read them: all the columns (or rows) of a panel side by side
+// for every unit of the inner dimension, so that reads are contiguous whatever the operand's own strides.
+#pragma once
+
+#include "gemm_tile.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+
+// The first `count` units (at most a vector) at p, along the inner dimension or across it: elements widened to float32.
+inline floats load_units(const float* p, std::int64_t count) { return count >= lanes ? load(p) : Tail(count).load(p); }
+inline floats load_units(const bfloat16* p, std::int64_t count) {
+  return count >= lanes ? load(p) : Tail(count).load(p);
+}
+
+// Unit pairs of neighbours along the inner dimension, where these are neighbours in memory; `count` elements.
+inline floats load_pairs(const bfloat16* p, std::int64_t count) {
+  floats x{};
+  std::memcpy(&x, p, static_cast<std::size_t>(count >= 2 * lanes ? 2 * lanes : count) * sizeof *p);
+  return x;
+}
+
+// Unit pairs of two rows of neighbours across the inner dimension.
+inline floats join_pairs(floats even, floats odd) {
+  return reinterpret_cast<floats>((reinterpret_cast<words>(even) >> 16) | (reinterpret_cast<words>(odd) & 0xffff0000u));
+}
+
+template <int distance, int... lane>
+[[gnu::always_inline]] inline void swap_blocks(floats (&rows)[lanes], std::integer_sequence<int, lane...>) {
+  constexpr int other = static_cast<int>(lanes);  // the first lane of the shuffle's second operand
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes; ++i) {
+    if (i & distance) continue;
+    const floats a = rows[i], b = rows[i + distance];
+    rows[i] = __builtin_shufflevector(a, b, (lane & distance ? lane - distance + other : lane)...);
+    rows[i + distance] = __builtin_shufflevector(a, b, (lane & distance ? lane + other : lane + distance)...);
+  }
+}
+
+// rows[i] becomes column i: at distance 1, 2, 4, … each 2×2 block of lanes swaps its off-diagonal entries.
+template <int distance = 1>
+[[gnu::always_inline]] inline void transpose(floats (&rows)[lanes]) {
+  if constexpr (distance < lanes) {
+    swap_blocks<distance>(rows, std::make_integer_sequence<int, static_cast<int>(lanes)>{});
+    transpose<2 * distance>(rows);
+  }
+}
+
+// One operand as the product sees it: element (k, j), j a row of x or a column of w, stands at k * inner + j * across.
+struct Operand {
+  const void* data;
+  Dtype dtype;
+  std::int64_t inner, across;  // one of the two is 1
+};
+
+// Packs `width` neighbours from `first` on and the elements begin…end-1 of the inner dimension (`begin` even), as rows
+// of `stride` units (a multiple of lanes, at least width); the rest of a row is zero.
+template <bool pairs, typename T>
+void pack_across(const T* p, std::int64_t p_inner, std::int64_t elements, std::int64_t width, std::int64_t stride,
+                 float* to) {
+  constexpr std::int64_t per_unit = pairs ? 2 : 1;
+  for (std::int64_t k = 0; k < elements; k += per_unit, p += per_unit * p_inner, to += stride) {
+    for (std::int64_t j = 0; j < width; j += lanes) {
+      if constexpr (pairs)
+        store(to + j, join_pairs(load_units(p + j, width - j),
+                                 k + 1 < elements ? load_units(p + p_inner + j, width - j) : floats{}));
+      else
+        store(to + j, load_units(p + j, width - j));
+    }
+  }
+}
+
+template <bool pairs, typename T>
+void pack_along(const T* p, std::int64_t across, std::int64_t elements, std::int64_t width, std::int64_t stride,
+                float* to) {
+  constexpr std::int64_t per_unit = pairs ? 2 : 1;
+  constexpr std::int64_t block = lanes * per_unit;
+  const std::int64_t units = (elements + per_unit - 1) / per_unit;
+  for (std::int64_t j = 0; j < width; j += lanes) {
+    const std::int64_t filled = std::min(lanes, width - j);
+    for (std::int64_t k = 0; k < elements; k += block) {
+      floats rows[lanes];
+#pragma GCC unroll 16
+      for (std::int64_t i = 0; i < lanes; ++i) {
+        if constexpr (pairs)
+          rows[i] = i < filled ? load_pairs(p + (j + i) * across + k, elements - k) : floats{};
+        else
+          rows[i] = i < filled ? load_units(p + (j + i) * across + k, elements - k) : floats{};
+      }
+      transpose(rows);
+      const std::int64_t first = k / per_unit;
+      float* out = to + first * stride + j;
+      if (first + lanes <= units) {
+#pragma GCC unroll 16
+        for (std::int64_t i = 0; i < lanes; ++i) store(out + i * stride, rows[i]);
+      } else {
+        for (std::int64_t i = 0; i < units - first; ++i) store(out + i * stride, rows[i]);
+      }
+    }
+  }
+}
+
+using Pack = void (*)(const Operand&, std::int64_t first, std::int64_t width, std::int64_t begin, std::int64_t end,
+                      std::int64_t stride, float* to);
+
+template <bool pairs, typename T>
+void pack(const Operand& operand, std::int64_t first, std::int64_t width, std::int64_t begin, std::int64_t end,
+          std::int64_t stride, float* to) {
+  const T* p = static_cast<const T*>(operand.data) + first * operand.across + begin * operand.inner;
+  if (operand.across == 1)
+    pack_across<pairs>(p, operand.inner, end - begin, width, stride, to);
+  else
+    pack_along<pairs>(p, operand.across, end - begin, width, stride, to);
+}
+
+inline Pack pack_function(bool pairs, Dtype dtype) {
+  if (dtype == Dtype::float32) return pack<false, float>;
+#if defined(__AVX512BF16__)
+  if (pairs) return pack<true, bfloat16>;
+#else
+  (void)pairs;
+#endif
+  return pack<false, bfloat16>;
+}
+
+}  // namespace pellucid::PELLUCID_LEVEL

@@ -1,0 +1,138 @@
+// Our own blocked product for sizes that repay packing (Goto and van de Geijn 2008): each thread owns a block of y,
+// packs the rows of x that it needs and one panel of w at a time, and runs tiles over them. Threads never wait for each
+// other, and the split is a function of shape and thread count alone.
+#pragma once
+
+#include <algorithm>
+
+#include "../threads.hpp"
+#include "gemm_product.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+
+class Packed final : public Kernel {
+ public:
+  Packed(const Product& product, int threads) : product_(product) {
+    const Product& p = product;
+    pairs_ = has_pairs && p.x.dtype == Dtype::bfloat16 && p.w.dtype == Dtype::bfloat16;
+    per_unit_ = pairs_ ? 2 : 1;
+    units_ = std::max<std::int64_t>((p.inner + per_unit_ - 1) / per_unit_, 1);
+    const std::int64_t blocks = (units_ + block_units - 1) / block_units;
+    block_ = (units_ + blocks - 1) / blocks;
+    pack_x_ = pack_function(pairs_, p.x.dtype);
+    pack_w_ = pack_function(pairs_, p.w.dtype);
+    x_direct_ = reads_directly(p.x);
+
+    split(threads);
+    if (!product_.output.partial && units_ > block_) {
+      partial_ = scratch(p.batch * p.rows * p.columns);
+      product_.output.partial = partial_.get();
+    }
+    const std::int64_t rows_per_part = (p.rows + row_parts_ - 1) / row_parts_;
+    x_size_ = x_direct_ ? 0 : round_up(rows_per_part + tile_rows, tile_rows) / tile_rows * 2 * x_stride * block_;
+    part_size_ = x_size_ + tile_columns * block_;
+    scratch_ = scratch(parts() * part_size_);
+  }
+
+  void run() override {
+    parallel(parts(), [this](int part) {
+      float* memory = scratch_.get() + part * part_size_;
+      const int row_part = part % row_parts_, column_part = part / row_parts_ % column_parts_;
+      const Range rows = share(product_.rows, row_part, row_parts_);
+      const Range columns = share(product_.columns, column_part, column_parts_, tile_columns);
+      const Range items = share(product_.batch, part / (row_parts_ * column_parts_), batch_parts_);
+      for (std::int64_t i = items.begin; i < items.end; ++i) multiply(item(product_, i), rows, columns, memory);
+    });
+  }
+
+  int parts() const { return batch_parts_ * row_parts_ * column_parts_; }
+
+ private:
+  // Units of the inner dimension taken at once: a panel of w stays in the second-level cache.
+  static constexpr std::int64_t block_units = 512;
+  static constexpr std::int64_t x_stride = (tile_rows + lanes - 1) / lanes * lanes;  // of a packed tile of x
+
+  // Whether the tiles may broadcast from the operand itself: its units stand in memory as they are needed, and
+  // neighbouring rows do not meet in the same cache sets.
+  bool reads_directly(const Operand& x) const {
+    if (x.dtype == Dtype::float32 && !pairs_) return (x.inner == 1 ? x.across : x.inner) % 1024 != 0;
+    return pairs_ && x.inner == 1 && x.across % 2 == 0 && product_.inner % 2 == 0 && x.across % 2048 != 0;
+  }
+
+  void split(int threads) {
+    const Product& p = product_;
+    if (p.batch >= threads) {
+      batch_parts_ = threads;
+      return;
+    }
+    // Every column part packs x anew (unless it is read directly), every row part packs w.
+    double best = 0;
+    for (int row_parts = 1; row_parts <= threads; ++row_parts) {
+      if (threads % row_parts != 0) continue;
+      const int column_parts = threads / row_parts;
+      const auto rows = static_cast<double>((p.rows + row_parts - 1) / row_parts);
+      const auto columns = static_cast<double>(round_up((p.columns + column_parts - 1) / column_parts, tile_columns));
+      const double cost = rows * columns + (x_direct_ ? 0 : 20 * rows) + 20 * columns;
+      if (best == 0 || cost < best) {
+        best = cost;
+        row_parts_ = row_parts;
+        column_parts_ = column_parts;
+      }
+    }
+  }
+
+  void multiply(const Product& p, Range rows, Range columns, float* memory) const {
+    const std::int64_t height = rows.end - rows.begin;
+    const std::int64_t tiles = (height + tile_rows - 1) / tile_rows;
+    float* panel = memory + x_size_;
+    if (height == 0) return;
+    for (std::int64_t begin = 0; begin < units_; begin += block_) {
+      const std::int64_t units = std::min(block_, units_ - begin);
+      const std::int64_t first = begin * per_unit_, last = std::min((begin + units) * per_unit_, p.inner);
+      if (!x_direct_) {
+        for (std::int64_t t = 0; t < tiles; ++t) {
+          const Range range = share(height, static_cast<int>(t), static_cast<int>(tiles));
+          pack_x_(p.x, rows.begin + range.begin, range.end - range.begin, first, last, x_stride,
+                  memory + t * x_stride * block_);
+        }
+      }
+      for (std::int64_t column = columns.begin; column < columns.end; column += tile_columns) {
+        const std::int64_t width = std::min(tile_columns, columns.end - column);
+        const std::int64_t vectors = (width + lanes - 1) / lanes;
+        pack_w_(p.w, column, width, first, last, vectors * lanes, panel);
+        for (std::int64_t t = 0; t < tiles; ++t) {
+          const Range range = share(height, static_cast<int>(t), static_cast<int>(tiles));
+          Tile tile;
+          if (x_direct_) {
+            tile.x = static_cast<const float*>(p.x.data) +
+                     ((rows.begin + range.begin) * p.x.across + first * p.x.inner) / per_unit_;
+            tile.x_row = p.x.inner == 1 ? p.x.across / per_unit_ : p.x.across;
+            tile.x_inner = p.x.inner;
+          } else {
+            tile.x = memory + t * x_stride * block_;
+            tile.x_row = 1;
+            tile.x_inner = x_stride;
+          }
+          tile.w = panel;
+          tile.w_inner = vectors * lanes;
+          tile.inner = p.inner == 0 ? 0 : units;
+          tile.row = rows.begin + range.begin;
+          tile.column = column;
+          tile.width = width;
+          tile.first = begin == 0;
+          tile.last = begin + units == units_;
+          tile_function(pairs_, range.end - range.begin, vectors)(tile, p.output);
+        }
+      }
+    }
+  }
+
+  Product product_;
+  bool pairs_ = false, x_direct_ = false;
+  std::int64_t per_unit_ = 1, units_ = 0, block_ = 0, x_size_ = 0, part_size_ = 0;
+  int batch_parts_ = 1, row_parts_ = 1, column_parts_ = 1;
+  Pack pack_x_, pack_w_;
+  Scratch scratch_, partial_;
+};
+
+}  // namespace pellucid::PELLUCID_LEVEL

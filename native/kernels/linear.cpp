@@ -1,0 +1,207 @@
+// The matrix product and its epilogues (kernel `matmul`): reads the operands' shapes, and chooses the algorithm.
+//
+//     small   gemm_small.hpp    tiles straight over float32 operands, no packing
+//     packed  gemm_packed.hpp   our blocked product, any dtypes, threads
+//     onednn  gemm_onednn.hpp   where the processor has a matrix unit for bfloat16
+#include "../isa.hpp"
+#include "gemm_onednn.hpp"
+#include "gemm_packed.hpp"
+#include "gemm_small.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+namespace {
+
+// The sums over the inner dimension of w, in float32: four interleaved chains per column, added in a fixed order.
+class ColumnSums {
+ public:
+  ColumnSums() = default;
+  ColumnSums(const Product& p, const View& sums, int threads)
+      : w_(p.w),
+        inner_(p.inner),
+        columns_(p.columns),
+        to_(sums.as<float>()),
+        parts_(threads_for(static_cast<double>(p.inner * p.columns) * 1e-4, threads)) {}
+
+  void run() const {
+    if (!to_) return;
+    parallel(parts_, [this](int part) {
+      const Range range = share(columns_, part, parts_, lanes);
+      if (w_.dtype == Dtype::float32)
+        add_up(static_cast<const float*>(w_.data), range);
+      else
+        add_up(static_cast<const bfloat16*>(w_.data), range);
+    });
+  }
+
+ private:
+  template <typename T>
+  void add_up(const T* w, Range range) const {
+    for (std::int64_t column = range.begin; column < range.end; column += lanes) {
+      const Tail tail(std::min(lanes, range.end - column));
+      const T* at = w + column * w_.across;
+      floats chain[4]{};
+      if (w_.across == 1) {
+        std::int64_t k = 0;
+        for (; k + 4 <= inner_; k += 4)
+          for (std::int64_t c = 0; c < 4; ++c) chain[c] += tail.load(at + (k + c) * w_.inner);
+        for (; k < inner_; ++k) chain[0] += tail.load(at + k * w_.inner);
+      } else {
+        for (std::int64_t j = 0; j < std::min(lanes, range.end - column); ++j)
+          chain[0][j] = row_sum(at + j * w_.across);
+      }
+      tail.store(to_ + column, (chain[0] + chain[1]) + (chain[2] + chain[3]));
+    }
+  }
+  template <typename T>
+  float row_sum(const T* row) const {
+    floats total{};
+    for (std::int64_t k = 0; k < inner_; k += lanes) total += Tail(std::min(lanes, inner_ - k)).load(row + k);
+    return sum(total);
+  }
+
+  Operand w_{};
+  std::int64_t inner_ = 0, columns_ = 0;
+  float* to_ = nullptr;
+  int parts_ = 1;
+};
+
+struct WithColumnSums final : Kernel {
+  WithColumnSums(std::unique_ptr<Kernel> p, const ColumnSums& s) : product(std::move(p)), sums(s) {}
+  void run() override {
+    sums.run();
+    if (product) product->run();
+  }
+  std::unique_ptr<Kernel> product;
+  ColumnSums sums;
+};
+
+bool is_float(const View& view) { return view.dtype == Dtype::float32 || view.dtype == Dtype::bfloat16; }
+
+std::int64_t leading(const View& view) {
+  std::int64_t product = 1;
+  for (std::size_t axis = 0; axis + 2 < view.rank(); ++axis) product *= view.shape[axis];
+  return product;
+}
+
+Activation activation_of(const std::string& name) {
+  if (name.empty()) return Activation::none;
+  if (name == "relu") return Activation::relu;
+  if (name == "tanh") return Activation::tanh;
+  if (name == "sigmoid") return Activation::sigmoid;
+  refuse("matmul: unknown activation '" + name + "': \"\", relu, tanh or sigmoid");
+}
+
+Product product_of(const Attributes& attributes, Views inputs, Views outputs) {
+  const auto at = [&](std::size_t i) { return i < inputs.size() ? inputs[i] : View{}; };
+  const View x = at(0), w = at(1), bias = at(2), mask = at(3), y = outputs[0];
+  require(x && w && is_float(x) && is_float(w) && is_float(y),
+          "matmul takes x and w, float32 or bfloat16, and gives y likewise");
+  require(x.rank() >= 2 && w.rank() >= 2 && y.rank() >= 2, "matmul: x, w and y need at least two axes");
+  const bool transpose_x = attributes.integer("transpose_x", 0) != 0,
+             transpose_w = attributes.integer("transpose_w", 0) != 0;
+  const std::int64_t x_first = x.shape[x.rank() - 2], x_second = x.shape.back();
+  const std::int64_t w_first = w.shape[w.rank() - 2], w_second = w.shape.back();
+
+  Product p;
+  p.rows = transpose_x ? x_second : x_first;
+  p.inner = transpose_x ? x_first : x_second;
+  p.columns = transpose_w ? w_first : w_second;
+  p.x = {x.data, x.dtype, transpose_x ? x_second : 1, transpose_x ? 1 : x_second};
+  p.w = {w.data, w.dtype, transpose_w ? 1 : w_second, transpose_w ? w_second : 1};
+  if (p.inner != (transpose_w ? w_second : w_first))
+    refuse("matmul: inner sizes differ: x " + shape_text(x.shape) + ", w " + shape_text(w.shape));
+  const View& longer = x.rank() >= w.rank() ? x : w;
+  Shape expected(longer.shape.begin(), longer.shape.end() - 2);
+  if (x.rank() > 2 && w.rank() > 2)
+    require(Shape(x.shape.begin(), x.shape.end() - 2) == Shape(w.shape.begin(), w.shape.end() - 2),
+            "matmul: leading axes of x and w differ");
+  expected.insert(expected.end(), {p.rows, p.columns});
+  if (y.shape != expected) refuse("matmul: y is " + shape_text(y.shape) + ", not " + shape_text(expected));
+
+  p.batch = leading(longer);
+  p.x_batch = x.rank() > 2 ? x_first * x_second : 0;
+  p.w_batch = w.rank() > 2 ? w_first * w_second : 0;
+  p.y_batch = p.rows * p.columns;
+  if (w.rank() == 2 && !transpose_x) {  // the leading axes of x are rows
+    p.rows *= p.batch;
+    p.batch = 1;
+  }
+
+  p.output.y = y.data;
+  p.output.dtype = y.dtype;
+  p.output.columns = p.columns;
+  p.output.activation = activation_of(attributes.text("activation", ""));
+  if (bias) {
+    require(bias.dtype == Dtype::float32 && bias.shape == Shape{p.columns},
+            "matmul: bias must be float32 of one number per column");
+    p.output.bias = bias.as<float>();
+  }
+  const std::string mask_kind = attributes.text("mask", "");
+  require(mask_kind.empty() || mask_kind == "relu", "matmul: mask must be \"\" or relu");
+  require(mask_kind.empty() == !mask, "matmul: the mask attribute and the mask operand come together");
+  if (mask) {
+    require(is_float(mask) && mask.shape == y.shape, "matmul: mask must be float32 or bfloat16 of the shape of y");
+    p.output.mask = mask.data;
+    p.output.mask_dtype = mask.dtype;
+  }
+  if (y.dtype == Dtype::float32) {
+    p.output.partial = y.as<float>();
+    p.output.plain = !bias && !mask && p.output.activation == Activation::none;
+  }
+  return p;
+}
+
+// y with one column lies in memory as with one row: (x·w)ᵀ = wᵀ·xᵀ then has neighbouring columns to fill vectors with.
+Product with_long_rows(Product p) {
+  if (p.columns != 1 || p.rows == 1 || p.x.across != 1 || p.output.bias || p.batch != 1) return p;
+  std::swap(p.x, p.w);
+  std::swap(p.rows, p.columns);
+  p.output.columns = p.columns;
+  return p;
+}
+
+std::unique_ptr<Kernel> choose(const Product& p, const std::string& algorithm, int threads) {
+  const double multiplications = static_cast<double>(p.batch) * static_cast<double>(p.rows) *
+                                 static_cast<double>(p.inner) * static_cast<double>(p.columns);
+  const bool any = algorithm.empty();
+  if (p.inner == 0 && any) return std::make_unique<Packed>(p, 1);
+  if ((any || algorithm == "small") && Dots::takes(p) && (p.columns == 1 || !p.output.bias))
+    return std::make_unique<Dots>(p);
+  if ((any && Small::takes(p) && (multiplications < 1 << 18 || p.rows < tile_rows)) || algorithm == "small") {
+    require(Small::takes(p), "matmul: algorithm small takes float32 operands without leading axes");
+    return std::make_unique<Small>(p);
+  }
+#if defined(PELLUCID_ONEDNN)
+  const bool matrix_unit =
+      p.x.dtype == Dtype::bfloat16 && bfloat16_unit() == std::string("amx") && multiplications > 1e6;
+  if ((any && matrix_unit && OneDnn::takes(p)) || algorithm == "onednn") {
+    require(OneDnn::takes(p), "matmul: algorithm onednn takes operands of one dtype");
+    return std::make_unique<OneDnn>(p, threads);
+  }
+#endif
+  if (!any && algorithm != "packed") refuse("matmul: unknown algorithm '" + algorithm + "' (in this build)");
+  // Multiply-adds per microsecond of one thread, roughly: half of what a 4 GHz core with two units of this width does.
+  const double speed = 4000.0 * static_cast<double>(lanes);
+  return std::make_unique<Packed>(p, threads_for(multiplications / speed, threads));
+}
+
+std::unique_ptr<Kernel> make_matmul(const Attributes& attributes, Views inputs, Views outputs, const Context& context) {
+  require(inputs.size() >= 2 && inputs.size() <= 4 && !outputs.empty(),
+          "matmul takes x, w, bias and mask, and gives y");
+  const Product product = product_of(attributes, inputs, outputs);
+  const std::string algorithm = attributes.text("algorithm", "");
+  const bool column_sums = attributes.integer("column_sums", 0) != 0;
+  require(outputs.size() == (column_sums ? 2u : 1u), "matmul: column_sums and a second output come together");
+
+  std::unique_ptr<Kernel> kernel;
+  if (product.batch * product.rows * product.columns > 0)
+    kernel = choose(with_long_rows(product), algorithm, context.threads);
+  if (!column_sums) return kernel;
+  require(outputs[1].dtype == Dtype::float32 && outputs[1].shape == Shape{product.columns} && product.batch == 1,
+          "matmul: column sums are float32, one per column, of a w without leading axes");
+  return std::make_unique<WithColumnSums>(std::move(kernel), ColumnSums(product, outputs[1], context.threads));
+}
+
+}  // namespace
+REGISTER_KERNEL("matmul", make_matmul)
+}  // namespace pellucid::PELLUCID_LEVEL

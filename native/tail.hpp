@@ -1,0 +1,81 @@
+// The last, partly filled vector of a row: loads that touch nothing past the end, stores that write nothing there, and
+// the same for bfloat16 in memory. Kernel files only.
+#pragma once
+
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>  // masked moves have no counterpart in the vector extensions
+#endif
+
+#include "vector.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+
+inline floats widen(halves x) { return reinterpret_cast<floats>(__builtin_convertvector(x, words) << 16); }
+inline halves narrow(floats x) {  // rounds to nearest even; a NaN stays one (quiet)
+  const words word = reinterpret_cast<words>(x);
+  const words rounded = word + 0x7fffu + ((word >> 16) & 1u);
+  return __builtin_convertvector((x != x ? word | 0x400000u : rounded) >> 16, halves);
+}
+
+// The first `count` lanes, 0 < count <= lanes. Lanes beyond are zero after a load.
+class Tail {
+ public:
+  explicit Tail(std::int64_t count) : count_(count) {
+#if defined(__AVX512F__)
+    mask_ = static_cast<__mmask16>(0xffffu >> (lanes - count));
+#elif defined(__AVX2__)
+    mask_ = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+#endif
+  }
+
+  floats load(const float* p) const {
+#if defined(__AVX512F__)
+    return reinterpret_cast<floats>(_mm512_maskz_loadu_ps(mask_, p));
+#elif defined(__AVX2__)
+    return reinterpret_cast<floats>(_mm256_maskload_ps(p, mask_));
+#else
+    floats x{};
+    std::memcpy(&x, p, static_cast<std::size_t>(count_) * sizeof *p);
+    return x;
+#endif
+  }
+
+  void store(float* p, floats x) const {
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, mask_, reinterpret_cast<__m512>(x));
+#elif defined(__AVX2__)
+    _mm256_maskstore_ps(p, mask_, reinterpret_cast<__m256>(x));
+#else
+    std::memcpy(p, &x, static_cast<std::size_t>(count_) * sizeof *p);
+#endif
+  }
+
+  floats load(const bfloat16* p) const {
+#if defined(__AVX512F__)
+    return widen(reinterpret_cast<halves>(_mm256_maskz_loadu_epi16(mask_, p)));
+#else
+    halves x{};
+    std::memcpy(&x, p, static_cast<std::size_t>(count_) * sizeof *p);
+    return widen(x);
+#endif
+  }
+
+  void store(bfloat16* p, floats x) const {
+    const halves y = narrow(x);
+#if defined(__AVX512F__)
+    _mm256_mask_storeu_epi16(p, mask_, reinterpret_cast<__m256i>(y));
+#else
+    std::memcpy(p, &y, static_cast<std::size_t>(count_) * sizeof *p);
+#endif
+  }
+
+ private:
+  std::int64_t count_;
+#if defined(__AVX512F__)
+  __mmask16 mask_;
+#elif defined(__AVX2__)
+  __m256i mask_;
+#endif
+};
+
+}  // namespace pellucid::PELLUCID_LEVEL
