@@ -99,7 +99,7 @@ def numbers(table: Table, column: Column) -> NDArray[np.float64]:
     if values.size and not np.nanmax(np.abs(values), initial=0.0) <= _LARGEST:
         row = int(np.flatnonzero(np.abs(values) > _LARGEST)[0])
         what = "infinite" if np.isinf(values[row]) else f"{values[row]:.4g}, beyond the largest float32 (3.4e38)"
-        raise DataError(f"{table.where(row, column.name)}: the value is {what}; correct it, or empty the cell if unknown")
+        raise DataError(f"{table.where(row, column.name)}: the value is {what}; correct it or empty the cell")
     return values
 
 

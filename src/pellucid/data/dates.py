@@ -6,6 +6,7 @@ A circle of period P is the pair sin(2π·t/P), cos(2π·t/P): December then lie
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ def _year(instants: Instants) -> Floats:
     start = instants.astype("datetime64[Y]")
     following = (start + np.timedelta64(1, "Y")).astype("datetime64[us]")
     begun = start.astype("datetime64[us]")
-    return _floats(start, "Y") + 1970 + (instants - begun) / (following - begun)
+    share: Floats = (instants - begun) / (following - begun)
+    return _floats(start, "Y") + 1970 + share
 
 
 def _month(instants: Instants) -> Floats:
@@ -34,12 +36,13 @@ def _weekday(instants: Instants) -> Floats:
 
 def _hour(instants: Instants) -> Floats:
     """The share of the day that has passed."""
-    return (instants - instants.astype("datetime64[D]")) / np.timedelta64(1, "D")
+    return np.mod(_floats(instants, "s"), 86_400) / 86_400
 
 
-def _floats(instants: Instants, unit: str) -> Floats:
+def _floats(instants: Instants, unit: Any) -> Floats:
     """Units since 1970, NaN where missing."""
-    return (instants - np.datetime64(0, unit)) / np.timedelta64(1, unit)
+    since: Floats = (instants - np.datetime64(0, unit)) / np.timedelta64(1, unit)
+    return since
 
 
 def _on_circle(wave: Callable[[Floats], Floats], share: Callable[[Instants], Floats]) -> Callable[[Instants], Floats]:

@@ -7,6 +7,7 @@ own graph, so that they travel in the model file and can be explained. This modu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -77,7 +78,7 @@ class Category:
     @property
     def width(self) -> int:
         """Advised width of an embedding: 1.6·n^0.56 for n codes, at most 50 (the rule of fastai's tabular learner)."""
-        return min(50, round(1.6 * self.size**0.56))
+        return min(50, round(1.6 * math.pow(self.size, 0.56)))
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,8 @@ class Encoder:
             count = f"{len(lacking)} columns" if len(lacking) > 1 else "a column"
             names = ", ".join(f"'{name}'" for name in lacking[:10])
             raise DataError(
-                f"{table.name} lacks {count} that the network was trained on: {names}{nearest(lacking[0], extra or table.names)}"
+                f"{table.name} lacks {count} that the network was trained on: {names}"
+                f"{nearest(lacking[0], extra or table.names)}"
             )
         known = {*self.columns, *self.ignored, self.target.name if self.target else None}
         surplus = [name for name in table.names if name not in known]
@@ -275,7 +277,7 @@ def _number(item: object, where: str) -> Number:
 
 def _ranks(table: Table, column: Column, order: tuple[str, ...]) -> NDArray[np.float64]:
     """0, 1, … by the order; NaN where missing or not in it."""
-    ranks = cells.codes(column, order) - 1.0
+    ranks = cells.codes(column, order).astype(np.float64) - 1
     ranks[ranks < 0] = np.nan
     return ranks
 
@@ -319,7 +321,8 @@ def _fit_category(column: Column, notices: list[str]) -> Category:
     if folded:
         rows = sum(counts.values()) - sum(counts[name] for name in kept)
         notices.append(
-            f"column '{column.name}': {folded:,} of {len(counts):,} categories, rare ones with {rows:,} rows, share one code"
+            f"column '{column.name}': {folded:,} of {len(counts):,} categories, rare ones with {rows:,} rows, "
+            "share one code"
         )
     return Category(column.name, tuple(kept))
 
@@ -329,7 +332,9 @@ def _notice_numbers(number: Number, values: Array, column: Column, notices: list
     if number.kind == "ordered" and gaps > column.missing.sum():
         example = next(name for name in cells.categories(column) if name not in number.order)
         strange = gaps - int(column.missing.sum())
-        notices.append(f"column '{number.column}': {strange:,} cells hold an unknown category ({example!r}…); taken as missing")
+        notices.append(
+            f"column '{number.column}': {strange:,} cells hold an unknown category ({example!r}…); taken as missing"
+        )
     elif gaps and not number.has_missing:
         notices.append(f"column '{number.column}': {gaps:,} missing cells where training had none; taken as average")
     if number.skewed and (negative := int((values < 0).sum())):

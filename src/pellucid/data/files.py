@@ -94,7 +94,10 @@ def _connect() -> duckdb.DuckDBPyConnection:
     except ImportError:
         raise DataError("reading files needs DuckDB; install it: pip install duckdb") from None
     # Never fetch an extension from the network because of what a file is called.
-    settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
     return duckdb.connect(config=settings)
 
 
@@ -105,17 +108,17 @@ def _read_delimited(path: Path, readable: str, scan: Scan) -> Table:
     compression = "gzip" if scan.gzipped and scan.encoding == "utf-8" else "none"
     common = f"compression='{compression}', auto_type_candidates={_TYPES}, header=true"
     try:
-        dialect = _sniff(connection, readable, common, scan)
+        dialect = _sniff(connection, path, readable, common, scan)
     except duckdb.Error as error:
         fallback = Dialect(_likely_delimiter(path, scan), '"', 0)
         raise inspection.fault(path, scan.encoding, fallback) or _refused(path, error) from None
+    notices = _skipped(path, scan, dialect)
     names = inspection.header(path, scan.encoding, dialect)
     if len(names) == 1 and (delimiter := _likely_delimiter(path, scan)) in names[0]:
         # The sniffer takes a file whose rows disagree for one of a single column.
         problem = inspection.fault(path, scan.encoding, Dialect(delimiter, '"', dialect.skip))
         if problem:
             raise problem
-    notices = _skipped(path, scan, dialect)
     options = (
         f"{common}, delim={_quoted(dialect.delimiter)}, quote={_quoted(dialect.quote)}, skip={dialect.skip}, "
         f"null_padding=false, strict_mode=true"
@@ -140,7 +143,7 @@ def _read_delimited(path: Path, readable: str, scan: Scan) -> Table:
     return _table(path, columns, notices, partial(_line, path, scan.encoding, dialect))
 
 
-def _sniff(connection: duckdb.DuckDBPyConnection, readable: str, common: str, scan: Scan) -> Dialect:
+def _sniff(connection: duckdb.DuckDBPyConnection, path: Path, readable: str, common: str, scan: Scan) -> Dialect:
     def sniffed(sample: str) -> Dialect:
         query = f"select Delimiter, Quote, SkipRows from sniff_csv(?, {common}{sample})"
         row = connection.execute(query, [readable]).fetchone()
@@ -150,6 +153,10 @@ def _sniff(connection: duckdb.DuckDBPyConnection, readable: str, common: str, sc
     dialect = sniffed("")
     if scan.quotes and not dialect.quote:  # marks that the sample may have missed
         dialect = sniffed(", sample_size=-1")
+    if scan.quotes and not dialect.quote:  # taken for plain characters: is one of them an opening that never closes?
+        problem = inspection.fault(path, scan.encoding, Dialect(dialect.delimiter, '"', dialect.skip))
+        if problem:
+            raise problem
     return dialect
 
 
@@ -165,9 +172,9 @@ def _skipped(path: Path, scan: Scan, dialect: Dialect) -> tuple[str, ...]:
         return ()
     with inspection.open_text(path, scan.encoding) as file:
         above = [file.readline().strip() for _ in range(dialect.skip)]
-    width = len(inspection.header(path, scan.encoding, dialect))
+    _, first = next(inspection.records(path, scan.encoding, dialect), (1, []))
     for line in above:
-        if width > 1 and line.count(dialect.delimiter) >= width - 1 and not line.startswith("#"):
+        if line.count(dialect.delimiter) >= max(1, len(first) - 2) and not line.startswith("#"):
             problem = inspection.fault(path, scan.encoding, Dialect(dialect.delimiter, dialect.quote or '"', 0))
             if problem:
                 raise problem
@@ -185,8 +192,8 @@ def _decimal_commas(connection: duckdb.DuckDBPyConnection, readable: str, option
 def _without_index(path: Path, columns: list[Column]) -> list[Column]:
     """The columns without a nameless first one, which is fine only if it counts the rows, as pandas writes it."""
     values = columns[0].values
-    counts = columns[0].holds == "integer" and len(values) and np.array_equal(values - values[0], np.arange(len(values)))
-    if not counts or len(columns) == 1:
+    steps = np.diff(values) if columns[0].holds == "integer" else np.zeros(1)
+    if not np.all(steps == 1) or len(columns) == 1:
         raise DataError(f"{path}, line 1: the header has no name for column 1 of {len(columns)}; give it one")
     return columns[1:]
 

@@ -18,7 +18,7 @@ def is_frame(source: object) -> bool:
     if isinstance(source, (np.ndarray, np.generic, list, tuple, dict, str, bytes, int, float)) or source is None:
         return False
     root = type(source).__module__.partition(".")[0]
-    return root in _LIBRARIES or hasattr(source, "__narwhals_dataframe__") or hasattr(source, "__arrow_c_stream__")
+    return root in _LIBRARIES or hasattr(source, "__narwhals_dataframe__")
 
 
 _LIBRARIES = ("pandas", "polars", "pyarrow", "modin", "cudf", "dask", "duckdb", "ibis", "pyspark", "narwhals")
@@ -29,15 +29,12 @@ def read_frame(source: object) -> Table:
     import narwhals as nw
 
     try:
-        native: Any = nw.from_native(source, allow_series=True, pass_through=False)  # type: ignore[call-overload]
+        native: Any = nw.from_native(source, allow_series=True)  # type: ignore[call-overload,unused-ignore]
     except TypeError:
-        try:
-            import_stream: Any = source
-            native = nw.from_arrow(import_stream, backend=_arrow_backend())
-        except (TypeError, AttributeError, ImportError):
-            raise DataError(
-                f"cannot read a table from {type(source).__name__}; give a path, a frame, a dict of arrays or a list of dicts"
-            ) from None
+        raise DataError(
+            f"cannot read a table from {type(source).__module__}.{type(source).__name__}; give a frame, a path, a dict "
+            "of arrays or a list of dicts"
+        ) from None
     if isinstance(native, nw.Series):
         native = native.to_frame()
     frame: Any = native.collect() if isinstance(native, nw.LazyFrame) else native
@@ -49,12 +46,6 @@ def read_frame(source: object) -> Table:
     if not columns:
         raise DataError("the frame has no columns; give at least one named column")
     return Table(columns, "frame")
-
-
-def _arrow_backend() -> str:
-    import importlib.util
-
-    return "pyarrow" if importlib.util.find_spec("pyarrow") else "polars"
 
 
 def _column(name: str, series: Any) -> Column:

@@ -11,7 +11,7 @@ from .table import Column
 
 Guess = tuple[str, str, tuple[str, ...]]
 
-_ID_NAME = re.compile(r"(^|[_\s-])(id|ids|uuid|guid|key|index|idx|number|nr|no)$|(?<=[a-z])(Id|ID)$|^unnamed", re.IGNORECASE)
+_ID_NAME = re.compile(r"(^|[_\s-])(id|ids|uuid|guid|key|index|idx|nr|no)$|(?-i:[a-z](Id|ID)$)|^unnamed", re.IGNORECASE)
 _CODE_NAME = re.compile(r"(^|[_\s-])(zip|zipcode|postcode|plz|code|type|category|class_id|category_id)$", re.IGNORECASE)
 _RANGE = re.compile(r"[<≤]?\s*(\d+(?:\.\d+)?)\s*(?:(?:[-–]|to|\.\.)\s*\d+(?:\.\d+)?|\+|and over)?", re.IGNORECASE)
 _SCALES = (
@@ -39,29 +39,32 @@ def guess(column: Column, alone: bool) -> Guess:
     if not known:
         return "empty", "every cell is missing", ()
     if distinct == 1 and known == len(column):
-        return "constant", f"always {cells.word(values[0].item() if hasattr(values[0], 'item') else values[0])[:40]}", ()
+        return "constant", f"always {cells.word(values[:1].tolist()[0])[:40]}", ()
     if column.holds == "boolean":
         return "boolean", "booleans", ()
     if column.holds == "datetime":
         return "datetime", "dates or times", ()
     if cells.looks_boolean(column):
         return "boolean", f"only {' and '.join(sorted(cells.word(value) for value in values.tolist()))}", ()
-    return _guess_text(column, distinct, known) if column.holds == "text" else _guess_number(column, distinct, known, alone)
+    if column.holds == "text":
+        return _guess_text(column, distinct, known)
+    return _guess_number(column, distinct, known, alone)
 
 
 def _guess_number(column: Column, distinct: int, known: int, alone: bool) -> Guess:
     if column.holds == "float":
         return "number", "numbers", ()
     if distinct == known > 1 and not alone:
+        keep = f'kinds={{"{column.name}": "number"}} keeps it'
         if _ID_NAME.search(column.name):
-            return "identifier", f'every row has its own, and the name says so; kinds={{"{column.name}": "number"}} keeps it', ()
+            return "identifier", f"every row has its own, and the name says so; {keep}", ()
         steps = np.diff(column.values)
         if known == len(column) and known > 2 and column.values[0] in (0, 1) and bool(np.all(steps == 1)):
-            return "identifier", f'only counts the rows; kinds={{"{column.name}": "number"}} keeps it', ()
+            return "identifier", f"only counts the rows; {keep}", ()
     if _CODE_NAME.search(column.name) and distinct <= max(20, known // 2):
         return "category", f"integers, {distinct} distinct, and the name says they are codes", ()
     if distinct <= 20 < known:
-        return "number", f"integers, {distinct} distinct; if they are codes: kinds={{\"{column.name}\": \"category\"}}", ()
+        return "number", f'integers, {distinct} distinct; if codes: kinds={{"{column.name}": "category"}}', ()
     return "number", "integers", ()
 
 
@@ -77,7 +80,7 @@ def _guess_text(column: Column, distinct: int, known: int) -> Guess:
         return "ordered", "the source's own order" if column.order else "a well-known scale", order
     words = sum(text.count(" ") + 1 for text in values[:1000]) / min(distinct, 1000)
     if distinct == known > 1:
-        return ("text", "free text, every row its own", ()) if words >= 3 else ("identifier", "every row has its own", ())
+        return ("text" if words >= 3 else "identifier"), "every row has its own", ()
     if distinct > max(20, known // 2):
         return "text", f"{distinct:,} distinct values in {known:,} rows: too few rows for each", ()
     if words >= 6 and distinct > 50:
@@ -101,7 +104,9 @@ def scale(column: Column) -> tuple[str, ...]:
                 return tuple(lowered[step] for step in steps if step in lowered)
     starts = [_RANGE.fullmatch(text.strip()) for text in found]
     if all(starts):
-        lows = [(float(match[1]), match[0][0] not in "<≤", text) for match, text in zip(starts, found, strict=True) if match]
-        if len({low[:2] for low in lows}) == len(lows):
-            return tuple(text for *_, text in sorted(lows))
+        lows = {
+            text: (float(match[1]), match[0][0] not in "<≤") for match, text in zip(starts, found, strict=True) if match
+        }
+        if len(set(lows.values())) == len(lows):
+            return tuple(sorted(lows, key=lambda text: lows[text]))
     return ()

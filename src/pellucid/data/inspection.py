@@ -11,6 +11,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +66,9 @@ def scan(path: Path) -> Scan:
     try:
         with open_bytes(path) as file:
             return _scan(path, file, gzipped)
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
-        if isinstance(error, PermissionError) or not gzipped:
-            raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (EOFError, zlib.error, OSError) as error:
+        if not gzipped:
+            raise DataError(f"{path} cannot be read: {error}") from None
         raise DataError(f"{path} is a damaged gzip file ({error}); compress or download it again") from None
 
 
@@ -136,10 +137,10 @@ def records(path: Path, encoding: str, dialect: Dialect) -> Iterator[tuple[int, 
     with open_text(path, encoding) as file:
         for _ in range(dialect.skip):
             file.readline()
-        quoting = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
-        reader = csv.reader(
-            file, delimiter=dialect.delimiter, quotechar=dialect.quote or None, quoting=quoting, strict=False
-        )
+        if dialect.quote:
+            reader = csv.reader(file, delimiter=dialect.delimiter, quotechar=dialect.quote)
+        else:
+            reader = csv.reader(file, delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE)
         start = dialect.skip + 1
         for record in reader:
             if record:
@@ -164,7 +165,7 @@ def header(path: Path, encoding: str, dialect: Dialect) -> list[str]:
     for i, name in enumerate(names):
         if name in first:
             raise DataError(
-                f"{place}: the header has the name '{name}' twice, for columns {first[name] + 1} and {i + 1}; rename one"
+                f"{place}: the header names columns {first[name] + 1} and {i + 1} both '{name}'; rename one"
             )
         first[name] = i
     return names
@@ -202,9 +203,7 @@ def json_fault(path: Path, encoding: str) -> DataError | None:
                 reason = getattr(error, "msg", type(error).__name__)
                 return DataError(f"{path}, line {number}: not valid JSON ({reason}); each line holds one JSON object")
             if not text.lstrip().startswith("{"):
-                return DataError(
-                    f'{path}, line {number}: not a JSON object; each line holds one, such as {{"age": 3, "city": "Lima"}}'
-                )
+                return DataError(f'{path}, line {number}: not a JSON object; each line holds one, such as {{"age": 3}}')
             keys = [key for key, _ in pairs]
             repeated = next((key for key in keys if keys.count(key) > 1), None)
             if repeated is not None:

@@ -6,7 +6,6 @@ each value passes; anything else raises one `DataError` that names the place.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -42,12 +41,12 @@ def count(value: object) -> bool:
 
 def real(value: object) -> bool:
     """Is it a finite number?"""
-    return type(value) in (int, float) and abs(value) < 1e300 and math.isfinite(value)  # type: ignore[arg-type, operator]
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def positive(value: object) -> bool:
     """Is it a finite number above zero?"""
-    return real(value) and value > 0  # type: ignore[operator]
+    return isinstance(value, (int, float)) and real(value) and value > 0
 
 
 def flag(value: object) -> bool:

@@ -32,7 +32,7 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class Field:
-    """One column's meaning: kind, reason, missing cells, distinct values, a summary, and the order of an ordered one."""
+    """One column's meaning: kind, reason, counts, a summary of its values, and the order of an ordered one."""
 
     name: str
     kind: Kind
@@ -92,7 +92,7 @@ class Schema:
         ]
         schema = cls(table.name, len(table), tuple(made), found)
         if found and not schema.features:
-            why = "; ".join(f"{field.name}: {field.reason}" for field in schema.left_out[:5]) or "it has no other column"
+            why = "; ".join(schema.notices[:5]) or "there is no other column"
             raise DataError(
                 f"{table.name}: no column is left to predict '{target}' from ({why}); add columns, or overrule with "
                 'kinds={"column": "number"}'
@@ -133,7 +133,7 @@ class Schema:
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
         lines = [f"{self.name}: {self.rows:,} rows, {len(self.fields)} columns", ""]
         for number, row in enumerate(rows):
-            padded = [cell.rjust(w) if i in (2, 3) else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+            padded = [cell.rjust(widths[i]) if i in (2, 3) else cell.ljust(widths[i]) for i, cell in enumerate(row)]
             lines.append("  ".join(padded).rstrip())
             if number == 0:
                 lines.append("  ".join("─" * width for width in widths))
@@ -196,7 +196,8 @@ def _field(table: Table, column: Column, told: str | Sequence[str] | None, alone
         kind, reason, order = told, "as told", guesses.scale(column) if told == "ordered" else ()
         if told == "ordered" and not order:
             raise DataError(
-                f"{table.name}, column '{column.name}': the order of its categories is not known; give them lowest first: "
+                f"{table.name}, column '{column.name}': the order of its categories is not known; give them, "
+                "lowest first: "
                 f'kinds={{"{column.name}": {list(cells.categories(column))[:5]}}}'
             )
     else:
@@ -224,7 +225,9 @@ def _described(column: Column, kind: Kind, reason: str, order: tuple[str, ...] =
         parsed = [value for text in values if (value := cells.number(text)) is not None and value == value]
         summary = f"{_short(min(parsed))} … {_short(max(parsed))}"
     elif column.holds == "datetime":
-        days = [str(value).replace("T", " ").removesuffix(".000000").removesuffix(" 00:00:00") for value in values[[0, -1]]]
+        days = [
+            str(value).replace("T", " ").removesuffix(".000000").removesuffix(" 00:00:00") for value in values[[0, -1]]
+        ]
         summary = f"{days[0]} … {days[1]}"
     elif kind in ("text", "identifier", "ignored") and counts.max() == 1:
         summary = f"such as {_clipped(repr(values[0]) if column.holds == 'text' else cells.word(values[0].item()), 40)}"
@@ -239,7 +242,10 @@ def _top(values: Any, counts: Any, order: tuple[str, ...]) -> str:
         return " < ".join(order)
     top = np.argsort(-counts, kind="stable")[:3]
     total = int(counts.sum())
-    shown = [f"{_clipped(cells.word(v), 20)} {100 * int(n) / total:.0f} %" for v, n in zip(values[top].tolist(), counts[top], strict=True)]
+    shown = [
+        f"{_clipped(cells.word(v), 20)} {100 * int(n) / total:.0f} %"
+        for v, n in zip(values[top].tolist(), counts[top], strict=True)
+    ]
     return ", ".join(shown) + (", …" if len(values) > 3 else "")
 
 

@@ -57,7 +57,7 @@ class Column:
 
     @cached_property
     def counts(self) -> tuple[Array, NDArray[np.int64]]:
-        """The distinct present values and how often each occurs; sorted, save for text, which keeps first-seen order."""
+        """The distinct present values and how often each occurs; sorted, save for text: in first-seen order."""
         if self.holds != "text":
             values, counts = np.unique(self.present, return_counts=True)
             return values, counts.astype(np.int64)

@@ -89,7 +89,7 @@ class Target:
             return table
         dropped = int(missing.sum())
         if dropped == len(table):
-            raise LabelError(f"{table.name}, target '{self.name}': missing in every row; there is nothing to compare with")
+            raise LabelError(f"{table.name}, target '{self.name}': missing in every row, nothing to compare with")
         notices.append(f"target '{self.name}': {dropped:,} of {len(table):,} rows have no value and were left out")
         return table.take(np.flatnonzero(~missing))
 
@@ -109,7 +109,8 @@ class Target:
         if new.size:
             value = cells.word(column.values[new[:1]].tolist()[0])
             raise LabelError(
-                f"{table.where(int(new[0]), self.name)}: class {value!r} was not there in training{nearest(value, names)}"
+                f"{table.where(int(new[0]), self.name)}: class {value!r} was not there in training"
+                f"{nearest(value, names)}"
             )
         return found.astype(np.int32)
 
@@ -118,9 +119,9 @@ class Target:
             raise LabelError(f"{table.where(int(np.flatnonzero(wrong)[0]), self.name)}: the target {what}")
 
     def decode(self, outputs: Array) -> Array:
-        """What a network's outputs mean: class names from integer codes or from probabilities, numbers for regression.
+        """What outputs mean: class names from integer codes or from probabilities, numbers for regression.
 
-        Probabilities are [rows, classes] (the largest wins) or, of two classes, [rows, 1] or [rows]: that of the second.
+        Probabilities are [rows, classes] (the largest wins) or, for two, that of the second: [rows, 1] or [rows].
         """
         outputs = np.asarray(outputs)
         if self.task == "regression":
@@ -185,7 +186,7 @@ class Target:
         values, task = read["classes"], read["task"]
         sizes = {"regression": len(values) == 0, "binary": len(values) == 2, "multiclass": len(values) >= 2}
         if not all(map(kinds[read["holds"]], values)) or len(set(values)) != len(values) or not sizes[task]:
-            raise LabelError(f"target: classes do not fit a {task} target that holds {read['holds']}; the file is damaged")
+            raise LabelError(f"target: classes do not fit {task} over {read['holds']}; the file is damaged")
         return cls(read["name"], task, read["reason"], read["holds"], tuple(values))
 
 
@@ -203,7 +204,7 @@ def _inferred(column: Column) -> tuple[str, str]:
     if whole and distinct == 2:
         return "binary", "two distinct whole numbers"
     if column.holds == "integer" and distinct <= _FEW and counts.sum() >= _ROWS_EACH * distinct:
-        return "multiclass", f"integers, only {distinct} distinct; task=\"regression\" takes them for amounts"
+        return "multiclass", f'integers, only {distinct} distinct; task="regression" takes them for amounts'
     return "regression", f"{'integers' if column.holds == 'integer' else 'numbers'}, {distinct:,} distinct"
 
 
