@@ -50,12 +50,14 @@ class Op:
 
     def __call__(self, *inputs: TensorLike) -> Any:
         """Build a node; returns its output, or a tuple of them where there are several."""
-        first = next((value.spec for value in inputs if isinstance(value, Tensor)), None)
+        # Numbers take the dtype of the first operand that is not a truth value, as in where(condition, x, 0.0).
+        specs = [value.spec for value in inputs if isinstance(value, Tensor)]
+        first = next((spec for spec in specs if spec.dtype != "bool"), specs[0] if specs else None)
         tensors = tuple(tensor(value, first) for value in inputs)
         inferred = self.infer(*(value.spec for value in tensors))
-        specs = inferred if isinstance(inferred, tuple) else (inferred,)
-        node = Node(self, tensors, specs)
-        return node.output if len(specs) == 1 else node.outputs
+        made = inferred if isinstance(inferred, tuple) else (inferred,)
+        node = Node(self, tensors, made)
+        return node.output if len(made) == 1 else node.outputs
 
     def infer(self, *specs: Spec) -> Spec | tuple[Spec, ...]:
         """The specs of the outputs; raises `ShapeError` or `DtypeError` naming the op, the shapes and the repair."""
