@@ -25,6 +25,7 @@ Kind kind_named(const std::string& name) {
   if (name == "input") return Kind::input;
   if (name == "temporary") return Kind::temporary;
   if (name == "output") return Kind::output;
+  if (name == "view") return Kind::view;
   refuse("unknown kind of buffer \"" + name + "\"");
 }
 
@@ -54,12 +55,15 @@ Attributes::Value attribute_value(const std::string& name, nb::handle value) {
 // A plan, the arrays it refers to, and one caller at a time.
 class PythonPlan {
  public:
-  PythonPlan(const std::vector<std::tuple<std::string, std::string, Shape>>& buffers, nb::dict arrays,
+  PythonPlan(const std::vector<nb::tuple>& buffers, nb::dict arrays,
              const std::vector<std::tuple<std::string, nb::dict, std::vector<int>, std::vector<int>>>& instructions,
              int threads) {
     std::vector<Buffer> buffer_list;
-    for (const auto& [kind, dtype, shape] : buffers)
-      buffer_list.push_back({kind_named(kind), dtype_named(dtype), shape});
+    for (const nb::tuple& buffer : buffers) {
+      if (buffer.size() < 3 || buffer.size() > 4) refuse("a buffer is (kind, dtype, shape), of a view (…, buffer)");
+      buffer_list.push_back({kind_named(nb::cast<std::string>(buffer[0])), dtype_named(nb::cast<std::string>(buffer[1])),
+                             nb::cast<Shape>(buffer[2]), buffer.size() == 4 ? nb::cast<int>(buffer[3]) : -1});
+    }
     std::map<int, View> views;
     for (auto [id, array] : arrays) {
       const int key = nb::cast<int>(id);

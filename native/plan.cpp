@@ -32,6 +32,12 @@ void Plan::check() const {
     for (const std::int64_t extent : buffer.shape)
       if (extent < 0 || __builtin_mul_overflow(elements, extent, &elements) || elements > (std::int64_t{1} << 40))
         refuse(buffer_text(id) + ": shape " + shape_text(buffer.shape) + " is negative or too large");
+    if (buffer.kind != Kind::view) continue;
+    if (buffer.of < 0 || buffer.of >= size() || buffers_[buffer.of].kind == Kind::view)
+      refuse(buffer_text(id) + " is a view of buffer " + std::to_string(buffer.of) + ", which is not one with memory");
+    const View whole{nullptr, buffers_[buffer.of].dtype, buffers_[buffer.of].shape};
+    if (buffer.dtype != whole.dtype || elements != whole.size())
+      refuse(buffer_text(id) + " is a view of another dtype or number of elements");
   }
   std::vector<bool> written(buffers_.size());
   for (int id = 0; id < size(); ++id) {
@@ -43,11 +49,11 @@ void Plan::check() const {
     try {
       check(instruction);
       for (const int id : instruction.inputs)
-        if (id >= 0 && !written[id]) refuse(buffer_text(id) + " is read before it is written");
+        if (id >= 0 && !written[root(id)]) refuse(buffer_text(id) + " is read before it is written");
     } catch (const std::invalid_argument& error) {
       refuse("instruction " + std::to_string(i) + ", " + instruction.kernel + ": " + error.what());
     }
-    for (const int id : instruction.outputs) written[id] = true;
+    for (const int id : instruction.outputs) written[root(id)] = true;
   }
 }
 
@@ -58,12 +64,11 @@ void Plan::check(const Instruction& instruction) const {
   for (std::size_t i = 0; i < instruction.outputs.size(); ++i) {
     const int id = instruction.outputs[i];
     if (id < 0 || id >= size()) refuse("there is no " + buffer_text(id));
-    if (buffers_[id].kind == Kind::constant || buffers_[id].kind == Kind::input)
+    if (const Kind of = buffers_[root(id)].kind; of == Kind::constant || of == Kind::input)
       refuse(buffer_text(id) + " is a constant or an input: not written by instructions");
-    if (std::count(instruction.outputs.begin(), instruction.outputs.end(), id) > 1)
-      refuse(buffer_text(id) + " is written twice");
-    if (!registration.in_place &&
-        std::find(instruction.inputs.begin(), instruction.inputs.end(), id) != instruction.inputs.end())
+    const auto same = [&](int other) { return root(other) == root(id); };
+    if (std::ranges::count_if(instruction.outputs, same) > 1) refuse(buffer_text(id) + " is written twice");
+    if (!registration.in_place && std::ranges::any_of(instruction.inputs, same))
       refuse(buffer_text(id) + " is both input and output");
   }
 }
@@ -74,18 +79,20 @@ std::vector<Storage> Plan::assign_storages(std::vector<std::size_t>& storage_of)
   std::vector<std::size_t> last_use(buffers_.size(), 0);
   for (std::size_t i = 0; i < instructions_.size(); ++i) {
     for (const int id : instructions_[i].inputs)
-      if (id >= 0) last_use[id] = i;
-    for (const int id : instructions_[i].outputs) last_use[id] = i;
+      if (id >= 0) last_use[root(id)] = i;
+    for (const int id : instructions_[i].outputs) last_use[root(id)] = i;
   }
   std::vector<Storage> storages;
   std::vector<bool> inherited(buffers_.size());
   for (std::size_t i = 0; i < instructions_.size(); ++i) {
     const Instruction& instruction = instructions_[i];
     const bool in_place = find_kernel(instruction.kernel).in_place;
-    for (const int id : instruction.outputs) {
+    for (const int output : instruction.outputs) {
+      const int id = root(output);
       if (buffers_[id].kind != Kind::temporary || storage_of[id] != nothing) continue;
       const std::size_t bytes = views_[id].bytes();
-      for (const int input : instruction.inputs) {
+      for (const int shown : instruction.inputs) {
+        const int input = root(shown);
         if (!in_place || input < 0 || storage_of[input] == nothing || last_use[input] != i || inherited[input]) continue;
         if (item_size(views_[input].dtype) != item_size(views_[id].dtype) || views_[input].bytes() != bytes) continue;
         inherited[input] = true;
@@ -111,7 +118,8 @@ void Plan::place(const std::map<int, View>& arrays) {
   std::size_t total = arena_bytes_;
   std::vector<std::size_t> offsets(buffers_.size(), 0);
   for (int id = 0; id < size(); ++id) {
-    if (buffers_[id].kind == Kind::variable || buffers_[id].kind == Kind::temporary) continue;
+    if (const Kind kind = buffers_[id].kind; kind == Kind::variable || kind == Kind::temporary || kind == Kind::view)
+      continue;
     offsets[id] = total;
     total += aligned(views_[id].bytes());
   }
@@ -122,6 +130,7 @@ void Plan::place(const std::map<int, View>& arrays) {
   for (int id = 0; id < size(); ++id) {
     View& view = views_[id];
     const Kind kind = buffers_[id].kind;
+    if (kind == Kind::view) continue;
     if (kind == Kind::temporary) {
       if (storage_of[id] != nothing) view.data = memory_.get() + storages[storage_of[id]].offset;
       continue;
@@ -138,6 +147,10 @@ void Plan::place(const std::map<int, View>& arrays) {
       view.data = array.data, view.padded = false;
     else
       std::memcpy(view.data, array.data, view.bytes());
+  }
+  for (int id = 0; id < size(); ++id) {
+    views_[id].data = views_[root(id)].data;
+    views_[id].padded = views_[root(id)].padded;
   }
 }
 
@@ -167,7 +180,7 @@ const View& Plan::view(int id) const {
 
 Kind Plan::kind(int id) const {
   if (id < 0 || id >= size()) refuse("there is no " + buffer_text(id));
-  return buffers_[id].kind;
+  return buffers_[root(id)].kind;
 }
 
 std::vector<Plan::Timing> Plan::profile(int repeats) {

@@ -15,12 +15,13 @@
 
 namespace pellucid {
 
-enum class Kind : std::uint8_t { variable, constant, input, temporary, output };
+enum class Kind : std::uint8_t { variable, constant, input, temporary, output, view };
 
 struct Buffer {
   Kind kind;
   Dtype dtype;
   Shape shape;
+  int of = -1;  // of a view: the buffer whose memory it shows in another shape
 };
 
 struct Instruction {
@@ -61,6 +62,9 @@ class Plan {
     double seconds;
   };
   std::vector<Timing> profile(int repeats);  // the mean time of each instruction
+
+  // The buffer whose memory this one is: itself, or what a view shows.
+  int root(int id) const { return id >= 0 && buffers_[id].kind == Kind::view ? buffers_[id].of : id; }
 
  private:
   struct Free {
