@@ -1,5 +1,5 @@
-// The last, partly filled vector of a row: loads that touch nothing past the end, stores that write nothing there, and
-// the same for bfloat16 in memory. Kernel files only.
+// The last, partly filled vector of a row: loads that touch nothing past the end, stores that write nothing there, of
+// float32 and bfloat16 in memory. Kernel files only.
 #pragma once
 
 #if defined(__AVX512F__) || defined(__AVX2__)
@@ -16,6 +16,18 @@ inline halves narrow(floats x) {  // rounds to nearest even; a NaN stays one (qu
   const words rounded = word + 0x7fffu + ((word >> 16) & 1u);
   return __builtin_convertvector((x != x ? word | 0x400000u : rounded) >> 16, halves);
 }
+
+// A full vector, with the face of Tail.
+struct Whole {
+  template <typename T>
+  floats load(const T* p) const {
+    return PELLUCID_LEVEL::load(p);
+  }
+  template <typename T>
+  void store(T* p, floats x) const {
+    PELLUCID_LEVEL::store(p, x);
+  }
+};
 
 // The first `count` lanes, 0 < count <= lanes. Lanes beyond are zero after a load.
 class Tail {

@@ -16,7 +16,7 @@ NAMES = {"float32": "float32", "uint16": "bfloat16", "int32": "int32", "uint32":
 def to_bfloat16(x: Any) -> np.ndarray:
     """The words of x rounded to nearest even."""
     word = np.asarray(x, np.float32).view(np.uint32)
-    return ((word + 0x7FFF + ((word >> 16) & 1)) >> 16).astype(np.uint16)
+    return np.asarray((word + 0x7FFF + ((word >> 16) & 1)) >> 16, np.uint16)
 
 
 def to_float(x: np.ndarray) -> np.ndarray:

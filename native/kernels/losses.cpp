@@ -1,0 +1,276 @@
+// Softmax and the cross-entropy of integer labels, with their gradients, row by row over the last axis. The row's
+// maximum is subtracted first, so that no logit overflows.
+#include <algorithm>
+#include <atomic>
+#include <type_traits>
+
+#include "../tail.hpp"
+#include "../threads.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+namespace {
+
+struct All : Whole {
+  floats fill(floats x, float) const { return x; }
+};
+
+struct Part : Tail {
+  explicit Part(std::int64_t count) : Tail(count), count_(static_cast<std::int32_t>(count)) {}
+  floats fill(floats x, float rest) const {  // x with the lanes beyond the end replaced
+    ints lane;
+    for (std::int32_t i = 0; i < lanes; ++i) lane[i] = i;
+    return lane < count_ ? x : splat(rest);
+  }
+
+ private:
+  std::int32_t count_;
+};
+
+// visit(i, access) for i = 0, lanes, 2·lanes, … < size
+template <typename Visit>
+[[gnu::always_inline]] inline void each_vector(std::int64_t size, const Visit& visit) {
+  std::int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) visit(i, All{});
+  if (i < size) visit(i, Part(size - i));
+}
+
+template <typename T>
+float row_maximum(const T* x, std::int64_t size) {
+  floats top = splat(-infinity);
+  each_vector(size, [&](std::int64_t i, auto at) { top = maximum(top, at.fill(at.load(x + i), -infinity)); });
+  return fold(top, [](float a, float b) { return (a > b) | (a != a) ? a : b; });
+}
+
+// Σ term(i, access), in blocks: a long row's small terms are not lost in a large total.
+template <typename Term>
+[[gnu::always_inline]] inline float sum_over(std::int64_t size, const Term& term) {
+  constexpr std::int64_t block = 64 * lanes;
+  floats total{};
+  for (std::int64_t start = 0; start < size; start += block) {
+    floats part{};
+    each_vector(std::min(block, size - start),
+                [&](std::int64_t i, auto at) { part += at.fill(term(start + i, at), 0.0f); });
+    total += part;
+  }
+  return sum(total);
+}
+
+template <typename T>
+float row_exponentials(const T* x, std::int64_t size, float top) {  // Σ exp(x - top)
+  return sum_over(size, [&](std::int64_t i, auto at) { return exp(at.load(x + i) - top); });
+}
+
+// y = softmax(x); gives the sum of exponentials back.
+template <typename T, typename U>
+float row_softmax(const T* x, U* y, std::int64_t size, float top) {
+  if constexpr (std::is_same_v<U, float>) {  // the exponentials wait in y for their sum
+    const float total = sum_over(size, [&](std::int64_t i, auto at) {
+      const floats e = exp(at.load(x + i) - top);
+      at.store(y + i, e);
+      return e;
+    });
+    each_vector(size, [&, scale = 1.0f / total](std::int64_t i, auto at) { at.store(y + i, at.load(y + i) * scale); });
+    return total;
+  } else {
+    const float total = row_exponentials(x, size, top);
+    each_vector(size, [&, scale = 1.0f / total](std::int64_t i, auto at) {
+      at.store(y + i, exp(at.load(x + i) - top) * scale);
+    });
+    return total;
+  }
+}
+
+template <typename T, typename U>
+void softmax(const T* x, U* y, std::int64_t size) {
+  row_softmax(x, y, size, row_maximum(x, size));
+}
+
+template <typename T, typename U>
+void log_softmax(const T* x, U* y, std::int64_t size) {
+  const float top = row_maximum(x, size);
+  const float total = log(splat(row_exponentials(x, size, top)))[0];
+  each_vector(size, [&](std::int64_t i, auto at) { at.store(y + i, (at.load(x + i) - top) - total); });
+}
+
+// dx = y·(g - Σ g·y)
+template <typename T, typename U, typename V>
+void softmax_gradient(const T* g, const U* y, V* dx, std::int64_t size) {
+  const float total = sum_over(size, [&](std::int64_t i, auto at) { return at.load(g + i) * at.load(y + i); });
+  each_vector(size, [&](std::int64_t i, auto at) { at.store(dx + i, at.load(y + i) * (at.load(g + i) - total)); });
+}
+
+// dx = g - exp(y)·Σ g
+template <typename T, typename U, typename V>
+void log_softmax_gradient(const T* g, const U* y, V* dx, std::int64_t size) {
+  const float total = sum_over(size, [&](std::int64_t i, auto at) { return at.load(g + i); });
+  each_vector(size, [&](std::int64_t i, auto at) { at.store(dx + i, at.load(g + i) - exp(at.load(y + i)) * total); });
+}
+
+// Work on rows, each on one thread: work(first row, row after the last).
+template <typename Work>
+struct Rows final : Kernel {
+  Rows(Work w, std::int64_t n, std::int64_t size, double nanoseconds_per_number, int threads)
+      : work(std::move(w)),
+        rows(n),
+        parts(threads_for(1e-3 * static_cast<double>(n) * (15.0 + nanoseconds_per_number * static_cast<double>(size)),
+                          threads)) {}
+  void run() override {
+    parallel(parts, [this](int part) {
+      const Range range = share(rows, part, parts);
+      work(range.begin, range.end);
+    });
+  }
+  Work work;
+  std::int64_t rows;
+  int parts;
+};
+
+template <typename Work>
+std::unique_ptr<Kernel> over_rows(std::int64_t rows, std::int64_t size, double cost, const Context& context,
+                                  Work work) {
+  return std::make_unique<Rows<Work>>(std::move(work), rows, size, cost, context.threads);
+}
+
+// Calls use(pointers of the views' own types…).
+template <typename Use>
+std::unique_ptr<Kernel> with_types(const Use& use) {
+  return use();
+}
+template <typename Use, typename... Rest>
+std::unique_ptr<Kernel> with_types(const Use& use, const View& view, const Rest&... rest) {
+  if (view.dtype == Dtype::float32)
+    return with_types([&](auto*... others) { return use(view.as<float>(), others...); }, rest...);
+  require(view.dtype == Dtype::bfloat16, "softmax and its kin take float32 or bfloat16");
+  return with_types([&](auto*... others) { return use(view.as<bfloat16>(), others...); }, rest...);
+}
+
+struct Table {
+  std::int64_t rows, size;
+};
+// The rows along the last axis; every view must have the same shape.
+template <typename... Same>
+Table table_of(const View& x, const Same&... same) {
+  require(x.rank() >= 1, "softmax and its kin take at least one axis");
+  require(((same.shape == x.shape) && ...), "softmax and its kin take operands of one shape");
+  const std::int64_t size = x.shape.back();
+  return {size == 0 ? 0 : x.size() / size, size};
+}
+
+constexpr double exponential_cost = 0.4, plain_cost = 0.1;  // nanoseconds per number, roughly
+
+template <bool logarithm>
+std::unique_ptr<Kernel> make_softmax_kind(const Attributes&, Views inputs, Views outputs, const Context& context) {
+  require(inputs.size() == 1 && outputs.size() == 1, "softmax takes x and gives y");
+  const auto [rows, size] = table_of(inputs[0], outputs[0]);
+  return with_types(
+      [&, rows = rows, size = size](auto* x, auto* y) {
+        return over_rows(rows, size, exponential_cost, context, [=](std::int64_t row, std::int64_t end) {
+          for (; row < end; ++row)
+            logarithm ? log_softmax(x + row * size, y + row * size, size)
+                      : softmax(x + row * size, y + row * size, size);
+        });
+      },
+      inputs[0], outputs[0]);
+}
+
+template <bool logarithm>
+std::unique_ptr<Kernel> make_gradient_kind(const Attributes&, Views inputs, Views outputs, const Context& context) {
+  require(inputs.size() == 2 && outputs.size() == 1, "softmax_gradient takes g and y and gives dx");
+  const auto [rows, size] = table_of(inputs[0], inputs[1], outputs[0]);
+  return with_types(
+      [&, rows = rows, size = size](auto* g, auto* y, auto* dx) {
+        return over_rows(rows, size, logarithm ? exponential_cost : plain_cost, context,
+                         [=](std::int64_t row, std::int64_t end) {
+                           for (; row < end; ++row) {
+                             const std::int64_t at = row * size;
+                             logarithm ? log_softmax_gradient(g + at, y + at, dx + at, size)
+                                       : softmax_gradient(g + at, y + at, dx + at, size);
+                           }
+                         });
+      },
+      inputs[0], inputs[1], outputs[0]);
+}
+
+bool in_range(std::int32_t label, std::int64_t size, bool* bad_id) {
+  if (label >= 0 && label < size) return true;
+  std::atomic_ref<bool>(*bad_id).store(true, std::memory_order_relaxed);
+  return false;
+}
+
+float number(float x) { return x; }
+float number(bfloat16 x) { return to_float(x); }
+void assign(float& to, float x) { to = x; }
+void assign(bfloat16& to, float x) { to = to_bfloat16(x); }
+
+void require_labels(const View& logits, const View& labels, const View& per_row) {
+  require(logits.rank() >= 1 && labels.dtype == Dtype::int32 && per_row.dtype == Dtype::float32 &&
+              labels.shape == Shape(logits.shape.begin(), logits.shape.end() - 1) && per_row.shape == labels.shape,
+          "sparse_categorical_crossentropy takes one int32 label and one float32 loss or gradient per row");
+}
+
+// loss = ln Σ exp(x - top) - (x[label] - top); the logarithms are taken a vector of rows at a time.
+std::unique_ptr<Kernel> make_crossentropy(const Attributes&, Views inputs, Views outputs, const Context& context) {
+  require(inputs.size() == 2 && (outputs.size() == 1 || outputs.size() == 2),
+          "sparse_categorical_crossentropy takes logits and labels, and gives the loss and perhaps probabilities");
+  const View logits = inputs[0], probabilities = outputs.size() == 2 ? outputs[1] : View{};
+  require_labels(logits, inputs[1], outputs[0]);
+  const auto [rows, size] = probabilities ? table_of(logits, probabilities) : table_of(logits);
+  return with_types(
+      [&, labels = inputs[1].as<std::int32_t>(), loss = outputs[0].as<float>(), rows = rows, size = size](auto* x,
+                                                                                                          auto* y) {
+        return over_rows(rows, size, exponential_cost, context,
+                         [=, bad_id = context.bad_id](std::int64_t begin, std::int64_t end) {
+                           for (std::int64_t first = begin; first < end; first += lanes) {
+                             const std::int64_t count = std::min(lanes, end - first);
+                             float totals[lanes]{}, label_logits[lanes]{};
+                             for (std::int64_t i = 0; i < count; ++i) {
+                               const std::int64_t row = first + i;
+                               const float top = row_maximum(x + row * size, size);
+                               totals[i] = y ? row_softmax(x + row * size, y + row * size, size, top)
+                                             : row_exponentials(x + row * size, size, top);
+                               if (in_range(labels[row], size, bad_id))
+                                 label_logits[i] = number(x[row * size + labels[row]]) - top;
+                             }
+                             Part(count).store(loss + first, log(load(totals)) - load(label_logits));
+                           }
+                         });
+      },
+      logits, probabilities);
+}
+
+// dlogits = g·(probabilities - one_hot(label))
+std::unique_ptr<Kernel> make_crossentropy_gradient(const Attributes&, Views inputs, Views outputs,
+                                                   const Context& context) {
+  require(inputs.size() == 3 && outputs.size() == 1,
+          "sparse_categorical_crossentropy_gradient takes g, probabilities and labels, and gives dlogits");
+  require_labels(inputs[1], inputs[2], inputs[0]);
+  const auto [rows, size] = table_of(inputs[1], outputs[0]);
+  return with_types(
+      [&, g = inputs[0].as<float>(), labels = inputs[2].as<std::int32_t>(), rows = rows, size = size](auto* y,
+                                                                                                      auto* dx) {
+        return over_rows(
+            rows, size, plain_cost, context, [=, bad_id = context.bad_id](std::int64_t row, std::int64_t end) {
+              for (; row < end; ++row) {
+                const auto* from = y + row * size;
+                auto* to = dx + row * size;
+                each_vector(size, [&](std::int64_t i, auto at) { at.store(to + i, at.load(from + i) * g[row]); });
+                if (in_range(labels[row], size, bad_id))
+                  assign(to[labels[row]], g[row] * (number(from[labels[row]]) - 1.0f));
+              }
+            });
+      },
+      inputs[1], outputs[0]);
+}
+
+constexpr Factory make_softmax = make_softmax_kind<false>, make_log_softmax = make_softmax_kind<true>;
+constexpr Factory make_softmax_gradient = make_gradient_kind<false>,
+                  make_log_softmax_gradient = make_gradient_kind<true>;
+
+}  // namespace
+REGISTER_KERNEL("softmax", make_softmax)
+REGISTER_KERNEL("log_softmax", make_log_softmax)
+REGISTER_KERNEL("softmax_gradient", make_softmax_gradient)
+REGISTER_KERNEL("log_softmax_gradient", make_log_softmax_gradient)
+REGISTER_KERNEL("sparse_categorical_crossentropy", make_crossentropy)
+REGISTER_KERNEL("sparse_categorical_crossentropy_gradient", make_crossentropy_gradient)
+}  // namespace pellucid::PELLUCID_LEVEL
