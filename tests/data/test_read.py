@@ -292,7 +292,7 @@ def test_pandas_types() -> None:
         "object": ["x", None],
     }
     assert table["ordered"].order == ("S", "M", "L")
-    with pytest.raises(DataError, match="two columns named 'a'"):
+    with pytest.raises(DataError, match="share a name"):
         read(pandas.DataFrame([[1, 2]], columns=["a", "a"]))
 
 

@@ -30,19 +30,20 @@ def read_frame(source: object) -> Table:
 
     try:
         native: Any = nw.from_native(source, allow_series=True)  # type: ignore[call-overload,unused-ignore]
+        if isinstance(native, nw.Series):
+            native = native.to_frame()
+        frame: Any = native.collect() if isinstance(native, nw.LazyFrame) else native
+        series = {name: frame.get_column(name) for name in frame.columns}
     except TypeError:
         raise DataError(
             f"cannot read a table from {type(source).__module__}.{type(source).__name__}; give a frame, a path, a dict "
             "of arrays or a list of dicts"
         ) from None
-    if isinstance(native, nw.Series):
-        native = native.to_frame()
-    frame: Any = native.collect() if isinstance(native, nw.LazyFrame) else native
-    names = [str(name) for name in frame.columns]
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:
-        raise DataError(f"the frame has two columns named '{repeated}'; rename one")
-    columns = {name: _column(name, frame[original]) for name, original in zip(names, frame.columns, strict=True)}
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(f"two columns of the frame share a name; rename one ({' '.join(str(error).split())})") from None
+    columns = {str(name): _column(str(name), cells) for name, cells in series.items()}
+    if len(columns) < len(series):
+        raise DataError("two columns of the frame share a name once written as text, such as 1 and '1'; rename one")
     if not columns:
         raise DataError("the frame has no columns; give at least one named column")
     return Table(columns, "frame")

@@ -243,10 +243,14 @@ def _top(values: Any, counts: Any, order: tuple[str, ...]) -> str:
     top = np.argsort(-counts, kind="stable")[:3]
     total = int(counts.sum())
     shown = [
-        f"{_clipped(cells.word(v), 20)} {100 * int(n) / total:.0f} %"
+        f"{_clipped(cells.word(v), 20)} {_share(int(n) / total)}"
         for v, n in zip(values[top].tolist(), counts[top], strict=True)
     ]
     return ", ".join(shown) + (", …" if len(values) > 3 else "")
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.005 else "<1 %"
 
 
 def _short(value: float) -> str:

@@ -71,7 +71,9 @@ class Target:
             return cls(name, "regression", reason, column.holds)
         values, _ = column.counts
         if len(values) == 1:
-            raise LabelError(f"{place}: has one class only, {values[0]!r}; rows of at least one other are needed")
+            raise LabelError(
+                f"{place}: has one class only, {values.tolist()[0]!r}; rows of at least one other are needed"
+            )
         if len(values) > MAX_CLASSES:
             raise LabelError(
                 f"{place}: has {len(values):,} classes, more than {MAX_CLASSES:,}; is it an identifier or free text? "
