@@ -1,8 +1,9 @@
 """Backpropagation as a transformation of the graph.
 
-Walk the nodes in reverse, ask each op for its local derivative as nodes, add up. The new nodes are ordinary ones, marked
-with the node they differentiate; those of a composite stand together as the group `NAME_gradient`, which has the adjoints
-of the composite's outputs, its inputs and its outputs as inputs. Where an op's derivative has a derivative, so has this.
+Walk the nodes in reverse, ask each op for its local derivative as nodes, add up. The new nodes are ordinary ones,
+marked with the node they differentiate; those of a composite stand together as the group `NAME_gradient`, which has the
+adjoints of the composite's outputs, its inputs and its outputs as inputs. Where an op's derivative has a derivative, so
+has this.
 
 Source: the chain rule in reverse accumulation, Griewank & Walther, *Evaluating Derivatives*, ch. 3.
 """
@@ -30,23 +31,22 @@ def gradients(output: Tensor, variables: Sequence[Tensor]) -> list[Tensor]:
         raise ShapeError(f"gradients need a scalar output, got {output.spec}; sum or average it first")
     if not output.spec.is_float:
         raise DtypeError(f"gradients need a floating-point output, got {output.spec}")
-    nodes = _between(variables, order([output]))
     adjoints: Adjoints = {output: tensor(numpy.ones((), output.dtype))}
-    if output.node in nodes:
-        _walk(sorted(nodes, key=lambda node: node.serial, reverse=True), 0, adjoints)
+    _walk(reversed(_between(variables, order([output]))), 0, adjoints)
     return [
         adjoints[variable] if variable in adjoints else tensor(numpy.zeros(known(variable.shape), variable.dtype))
         for variable in variables
     ]
 
 
-def _between(variables: Iterable[Tensor], nodes: list[Node]) -> set[Node]:
-    """The nodes that depend on any of the variables."""
-    starts = {variable.node for variable in variables}
-    found: set[Node] = set()
+def _between(variables: Iterable[Tensor], nodes: Iterable[Node]) -> list[Node]:
+    """The nodes, in order, that are computed from any of the variables."""
+    dependent = {variable.node for variable in variables}
+    found = []
     for node in nodes:
-        if node in starts or any(value.node in found for value in node.inputs):
-            found.add(node)
+        if any(value.node in dependent for value in node.inputs):
+            dependent.add(node)
+            found.append(node)
     return found
 
 
@@ -92,7 +92,8 @@ def _differentiate(node: Node, adjoints: Adjoints) -> None:
         contributions = node.op.grad(node, *filled)
         if len(contributions) != len(node.inputs):
             raise GraphError(
-                f"{node.op.name}.grad gave {len(contributions)} derivatives for {len(node.inputs)} inputs; give one per input"
+                f"{node.op.name}.grad gave {len(contributions)} derivatives for {len(node.inputs)} inputs; "
+                "give one per input"
             )
         for value, contribution in zip(node.inputs, contributions, strict=True):
             if contribution is not None:

@@ -9,13 +9,16 @@ import numpy
 
 from pellucid.core.graph import Node, Tensor, order
 from pellucid.core.sources import Constant, Feed, Read
-from pellucid.errors import GraphError, PellucidError
+from pellucid.core.spec import show_shape
+from pellucid.errors import DtypeError, GraphError, PellucidError, ShapeError
 
 Values = dict[Tensor, numpy.ndarray]
 
 
 def evaluate(outputs: Sequence[Tensor], feeds: Mapping[Tensor, Any] | None = None) -> list[numpy.ndarray]:
-    """The values of some tensors.
+    """The values of some tensors, given those of the feeds behind them.
+
+    Raises `GraphError` where a feed has no value, `ShapeError` or `DtypeError` where its value does not fit it.
 
     >>> from pellucid.core.sources import feed
     >>> x = feed((2,), name="x")
@@ -32,9 +35,7 @@ def evaluate_nodes(nodes: Sequence[Node], feeds: Mapping[Tensor, Any]) -> Values
     with numpy.errstate(all="ignore"):
         for node in nodes:
             if isinstance(node.op, Feed):
-                if node.output not in feeds:
-                    raise GraphError(f"no value is given for the input {node.op.label!r}")
-                values[node.output] = numpy.asarray(feeds[node.output])
+                values[node.output] = _fed(node.op, node.output, feeds)
             elif isinstance(node.op, Read):
                 values[node.output] = node.op.variable.value
             elif isinstance(node.op, Constant):
@@ -43,6 +44,19 @@ def evaluate_nodes(nodes: Sequence[Node], feeds: Mapping[Tensor, Any]) -> Values
                 results = _forward(node, [values[value] for value in node.inputs])
                 values.update(zip(node.outputs, results, strict=True))
     return values
+
+
+def _fed(op: Feed, output: Tensor, feeds: Mapping[Tensor, Any]) -> numpy.ndarray:
+    """The value of a feed, once it is there and fits."""
+    if output not in feeds:
+        raise GraphError(f"no value is given for the input {op.label!r}")
+    array = numpy.asarray(feeds[output])
+    wanted = op.spec
+    if array.ndim != wanted.rank or any(b not in (None, a) for a, b in zip(array.shape, wanted.shape, strict=True)):
+        raise ShapeError(f"the input {op.label!r} is {wanted}, got a value of shape {show_shape(array.shape)}")
+    if not numpy.can_cast(array.dtype, wanted.dtype, "same_kind"):
+        raise DtypeError(f"the input {op.label!r} is {wanted}, got {array.dtype}; convert the array first")
+    return array.astype(wanted.dtype, copy=False)
 
 
 def _forward(node: Node, arrays: list[numpy.ndarray]) -> Sequence[numpy.ndarray]:

@@ -1,7 +1,7 @@
 """The graph: `Node`s that apply an op to `Tensor`s, in groups that can be opened, under the names of layers.
 
-Building is the only way in: an op called on tensors makes a node and returns its outputs. Nodes are immutable and carry a
-serial number, so that sorting by it is a topological order in which the nodes of a group stand together.
+Building is the only way in: an op called on tensors makes a node and returns its outputs. Nodes are immutable and
+carry a serial number, so that sorting by it is a topological order in which the nodes of a group stand together.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 import numpy
 
 from pellucid.core.spec import Spec
-from pellucid.errors import DtypeError
+from pellucid.errors import DtypeError, ShapeError
 
 if TYPE_CHECKING:
     from pellucid.core.op import Op
@@ -168,6 +168,21 @@ class Tensor:
     def __matmul__(self, other: TensorLike) -> Tensor:
         return build("matmul", self, other)
 
+    def __rmatmul__(self, other: TensorLike) -> Tensor:
+        return build("matmul", other, self)
+
+    def __lt__(self, other: Tensor | float) -> Tensor:
+        return build("less", self, other)
+
+    def __le__(self, other: Tensor | float) -> Tensor:
+        return build("less_equal", self, other)
+
+    def __gt__(self, other: Tensor | float) -> Tensor:
+        return build("greater", self, other)
+
+    def __ge__(self, other: Tensor | float) -> Tensor:
+        return build("greater_equal", self, other)
+
     def __neg__(self) -> Tensor:
         return build("negative", self)
 
@@ -182,12 +197,16 @@ class Variable:
     """A named array that lives between runs: a weight, a statistic, an optimizer's running average.
 
     `value` keeps its memory for good: writing goes through `assign`, so that executors may hold the address.
+    `tensor` is the value as the graph reads it.
     """
 
     def __init__(self, value: numpy.ndarray, name: str, trainable: bool = True) -> None:
+        from pellucid.core.sources import Read
+
         self.value = aligned(value)
         self.name, self.trainable = name, trainable
-        self._tensor: Tensor | None = None
+        with placed(scope=(), groups=(), differentiates=None):  # made at once, so that it never stands inside a group
+            self.tensor = Read(self)()
 
     @property
     def spec(self) -> Spec:
@@ -197,19 +216,12 @@ class Variable:
     def shape(self) -> tuple[int, ...]:
         return self.value.shape
 
-    @property
-    def tensor(self) -> Tensor:
-        """The one node that reads this variable."""
-        if self._tensor is None:
-            from pellucid.core.sources import Read
-
-            with placed(scope=(), groups=(), differentiates=None):
-                self._tensor = Read(self)()
-        return self._tensor
-
     def assign(self, value: Any) -> None:
-        """Write a value of the same shape into the variable's own memory."""
-        self.value[...] = value
+        """Write a value of the same shape into the variable's own memory; raises `ShapeError` for another shape."""
+        array = numpy.asarray(value)
+        if array.shape != self.shape:
+            raise ShapeError(f"{self!r} cannot take a value of shape {array.shape}; the shapes must be equal")
+        self.value[...] = array
 
     def __repr__(self) -> str:
         return f"Variable({self.name}, {self.spec})"
@@ -225,29 +237,71 @@ def aligned(value: numpy.ndarray) -> numpy.ndarray:
 
 
 def tensor(value: TensorLike, like: Spec | None = None) -> Tensor:
-    """The value as a tensor: numbers and arrays become constants, numbers in the dtype of `like`."""
+    """The value as a tensor: numbers and arrays become constants, in the dtype of `like` where that loses nothing.
+
+    A number becomes what `like` is unless it is of a wider kind (bool < whole < float): 0.5 beside int32 stays float32,
+    to be refused, not truncated. An array keeps its kind; of floats it takes the precision of `like`.
+    """
     if isinstance(value, Tensor):
         return value
     from pellucid.core.sources import Constant
 
     array = numpy.asarray(value)
-    if like is not None and array.ndim == 0:
-        array = array.astype(numpy.float32 if like.dtype == "bfloat16" else like.dtype)
-    elif array.dtype == numpy.int64:
-        array = array.astype(numpy.int32)
+    kind = _kind(array.dtype)
+    if like is not None and (kind == "float" == _kind(like.dtype) or (array.ndim == 0 and _fits(kind, like.dtype))):
+        array = array.astype(like.dtype)
+    elif kind == "whole" and array.dtype != numpy.uint32:
+        array = _whole(array)
+    elif array.dtype == numpy.float16 or (like is not None and array.dtype == numpy.float64):
+        array = array.astype(numpy.float32)
     return Constant(array)()
 
 
-def build(name: str, *inputs: TensorLike) -> Tensor:
-    """Apply the registered op that needs no attributes."""
+_KINDS = {"b": "bool", "i": "whole", "u": "whole", "f": "float"}
+
+
+def _kind(dtype: Any) -> str:
+    return _KINDS.get(numpy.dtype(dtype).kind, "other")
+
+
+def _fits(kind: str, dtype: str) -> bool:
+    order = ("bool", "whole", "float")
+    return kind in order and order.index(kind) <= order.index(_kind(dtype))
+
+
+def _whole(array: numpy.ndarray) -> numpy.ndarray:
+    """Whole numbers as int32; raises `DtypeError` for one that does not fit."""
+    limits = numpy.iinfo(numpy.int32)
+    if array.size and (array.min() < limits.min or array.max() > limits.max):
+        raise DtypeError(f"whole numbers from {array.min()} to {array.max()} do not fit into int32; use floats")
+    return array.astype(numpy.int32)
+
+
+def tensors(values: Iterable[TensorLike]) -> tuple[Tensor, ...]:
+    """Operands as tensors: numbers take the dtype of the first tensor that holds numbers (else truth values).
+
+    >>> [value.dtype for value in tensors([tensor(True), tensor(2), 3])]
+    ['bool', 'int32', 'int32']
+    """
+    values = tuple(values)
+    specs = [value.spec for value in values if isinstance(value, Tensor)]
+    like = next((spec for spec in specs if spec.dtype != "bool"), specs[0] if specs else None)
+    return tuple(tensor(value, like) for value in values)
+
+
+def build(name: str, *inputs: TensorLike, **attributes: Any) -> Tensor:
+    """Apply a registered op that stands above this folder, or above the caller."""
     from pellucid.core.op import registry
 
-    result = registry[name]()(*inputs)
-    assert isinstance(result, Tensor)
-    return result
+    kind: Callable[..., Op] = registry[name]
+    return kind(**attributes)(*inputs)
 
 
-def composite(function: Callable[..., Any]) -> Callable[..., Any]:
+Result = TypeVar("Result", Tensor, tuple[Tensor, ...])
+composites: dict[str, Callable[..., Any]] = {}  # every composite, by the name of its groups
+
+
+def composite(function: Callable[..., Result]) -> Callable[..., Result]:
     """Make a function over tensors into a composite: its nodes stay together as a named group.
 
     Positional arguments are tensors (or numbers), keyword arguments are attributes of the group.
@@ -255,15 +309,15 @@ def composite(function: Callable[..., Any]) -> Callable[..., Any]:
     name = function.__name__
 
     @wraps(function)
-    def expand(*inputs: TensorLike, **attributes: Any) -> Any:
-        first = next((value.spec for value in inputs if isinstance(value, Tensor)), None)
-        tensors = tuple(tensor(value, first) for value in inputs)
-        group = Group(name, attributes, tensors)
+    def expand(*inputs: TensorLike, **attributes: Any) -> Result:
+        operands = tensors(inputs)
+        group = Group(name, attributes, operands)
         with grouped(group):
-            result = function(*tensors, **attributes)
+            result = function(*operands, **attributes)
         group.outputs = result if isinstance(result, tuple) else (result,)
         return result
 
+    composites[name] = expand
     return expand
 
 

@@ -1,8 +1,8 @@
 """The contract of an op, and the registry of all of them.
 
-A primitive is one class; on adjacent lines it holds its name and attributes, the shape rule, the value in plain NumPy, the
-derivative as nodes, the formula, the terms of one output element, its XLA lowering, samples and tolerances. Defining the
-class registers it. The tests walk the registry, so that nothing defined here can go untested.
+A primitive is one class; on adjacent lines it holds its name and attributes, the shape rule, the value in plain NumPy,
+the derivative as nodes, the formula, the terms of one output element, its XLA lowering, samples and tolerances.
+Defining the class registers it. The tests walk the registry, so that nothing defined here can go untested.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy
 
-from pellucid.core.graph import Array, Node, Tensor, TensorLike, tensor
+from pellucid.core.graph import Array, Node, Tensor, TensorLike, tensors
 from pellucid.core.spec import Spec
 from pellucid.core.terms import Operand, Term
 from pellucid.errors import DtypeError, PellucidError, ShapeError
@@ -40,6 +40,7 @@ class Op:
     latex: ClassVar[str] = ""
     source: ClassVar[str] = ""
     differentiable: ClassVar[bool] = True
+    chosen_derivative: ClassVar[bool] = False  # True where the derivative is a choice that differences cannot confirm
     # Largest |difference| / (1 + |value|) from the float64 reference, by dtype; a subclass that needs more says why.
     tolerance: ClassVar[dict[str, float]] = {"float32": 2e-6, "bfloat16": 2e-2, "float64": 1e-12}
 
@@ -48,18 +49,18 @@ class Op:
         if "name" in cls.__dict__:
             registry[cls.name] = cls
 
-    def __call__(self, *inputs: TensorLike) -> Any:
-        """Build a node; returns its output, or a tuple of them where there are several."""
-        # Numbers take the dtype of the first operand that is not a truth value, as in where(condition, x, 0.0).
-        specs = [value.spec for value in inputs if isinstance(value, Tensor)]
-        first = next((spec for spec in specs if spec.dtype != "bool"), specs[0] if specs else None)
-        tensors = tuple(tensor(value, first) for value in inputs)
-        inferred = self.infer(*(value.spec for value in tensors))
-        made = inferred if isinstance(inferred, tuple) else (inferred,)
-        node = Node(self, tensors, made)
-        return node.output if len(made) == 1 else node.outputs
+    def __call__(self, *inputs: TensorLike) -> Tensor:
+        """Build a node that has one output."""
+        (output,) = self.apply(*inputs)
+        return output
 
-    def infer(self, *specs: Spec) -> Spec | tuple[Spec, ...]:
+    def apply(self, *inputs: TensorLike) -> tuple[Tensor, ...]:
+        """Build a node; its outputs. Numbers and arrays among the inputs become constants."""
+        operands = tensors(inputs)
+        inferred = self.infer(*(value.spec for value in operands))
+        return Node(self, operands, inferred if isinstance(inferred, tuple) else (inferred,)).outputs
+
+    def infer(self, *specs: Any) -> Spec | tuple[Spec, ...]:
         """The specs of the outputs; raises `ShapeError` or `DtypeError` naming the op, the shapes and the repair."""
         raise NotImplementedError
 
@@ -99,6 +100,13 @@ class Op:
         received = ", ".join(f"{name}: {spec}" for name, spec in zip(self.inputs, specs, strict=False))
         return ShapeError(f"{self.name} cannot take {received}; {repair}")
 
+    def need_numbers(self, *specs: Spec) -> str:
+        """The one dtype of all operands; raises `DtypeError` where they differ or are truth values."""
+        dtype = self.same_dtype(*specs)
+        if dtype == "bool":
+            raise DtypeError(f"{self.name} needs numbers, got {specs[0]}; convert with cast(x, 'float32')")
+        return dtype
+
     def same_dtype(self, *specs: Spec) -> str:
         """The one dtype of all operands; raises `DtypeError` where they differ."""
         dtypes = {spec.dtype for spec in specs}
@@ -111,5 +119,7 @@ class Op:
         """The one float dtype of all operands; raises `DtypeError` otherwise."""
         dtype = self.same_dtype(*specs)
         if not specs[0].is_float:
-            raise DtypeError(f"{self.name} needs floating-point operands, got {specs[0]}; convert with cast(x, 'float32')")
+            raise DtypeError(
+                f"{self.name} needs floating-point numbers, got {specs[0]}; convert with cast(x, 'float32')"
+            )
         return dtype

@@ -1,7 +1,7 @@
-"""Counter-based random numbers: a pure function of key and position, the same in every executor and at any thread count.
+"""Counter-based random numbers: a pure function of key and position, the same in every executor at any thread count.
 
-Philox4x32-10 turns a 128-bit counter and a 64-bit key into four random 32-bit words. Element `e` of a draw with stream `s`
-at (seed, step) is word `e mod 4` of block `(e // 4, s, step_low, step_high)` under the key `(seed_low, seed_high)`.
+Philox4x32-10 turns a 128-bit counter and a 64-bit key into four random 32-bit words. Element `e` of a draw with stream
+`s` at (seed, step) is word `e mod 4` of block `(e // 4, s, step_low, step_high)` under the key `(seed_low, seed_high)`.
 
 Source: Salmon, Moraes, Dror, Shaw: *Parallel random numbers: as easy as 1, 2, 3*, SC 2011.
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy
+
+from pellucid.errors import ArgumentError
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -35,7 +37,7 @@ def philox(counter: Any, key: Any, np: Any = numpy) -> Any:
 
 
 def _multiply(np: Any, multiplier: int, word: Any) -> tuple[Any, Any]:
-    """The high and low 32 bits of a product of 32-bit words, in 32-bit arithmetic alone (JAX has no 64-bit by default)."""
+    """The high and low 32 bits of a product of 32-bit words, in 32-bit arithmetic alone: JAX's default has no other."""
     low, high = np.uint32(multiplier & 0xFFFF), np.uint32(multiplier >> 16)
     word_low, word_high = word & np.uint32(0xFFFF), word >> np.uint32(16)
     middle = high * word_low + ((low * word_low) >> np.uint32(16))
@@ -64,11 +66,14 @@ def normal(key: Any, stream: int, count: int, np: Any = numpy) -> Any:
 
 
 def make_key(seed: int, step: int = 0) -> numpy.ndarray:
-    """The key uint32 [4] of a seed (0 … 2⁶⁴−1) and a step.
+    """The key uint32 [4] of a seed and a step, each 0 … 2⁶⁴−1; raises `ArgumentError` outside.
 
     >>> make_key(7, 1)
     array([7, 0, 1, 0], dtype=uint32)
     """
+    for name, value in (("seed", seed), ("step", step)):
+        if not 0 <= value < 2**64:
+            raise ArgumentError(f"the {name} {value} is outside 0 … 2⁶⁴−1; choose a whole number there")
     return numpy.array([seed & 0xFFFFFFFF, seed >> 32, step & 0xFFFFFFFF, step >> 32], numpy.uint32)
 
 
@@ -76,7 +81,7 @@ def shuffle(seed: int, epoch: int, count: int) -> numpy.ndarray:
     """The order of rows in one epoch: int64 [count], by Fisher–Yates from the top.
 
     >>> shuffle(0, 0, 5)
-    array([2, 0, 4, 1, 3])
+    array([4, 2, 3, 0, 1])
     """
     key = make_key(seed, epoch)
     draws = words(key, _SHUFFLE_STREAM, count).astype(numpy.uint64)

@@ -1,4 +1,4 @@
-"""Where values come from: what the caller feeds (`Feed`), what lives between runs (`Read`), and what never changes (`Constant`)."""
+"""Where values come from: the caller at each run (`Feed`), the last run (`Read`), or the graph itself (`Constant`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pellucid.core.spec import Shape, Spec
 
 
 class Source(Op):
-    """An op without inputs. Its value is given to the executor, not computed, so it has no `forward` and no derivative."""
+    """An op without inputs. Its value is given to the executor, not computed: no `forward`, no derivative."""
 
     inputs = ()
 
@@ -28,7 +28,7 @@ class Feed(Source):
     label: str
     spec: Spec
     name = "feed"
-    formula = "y given"
+    formula, latex = "y given", r"y"
 
     def infer(self) -> Spec:
         return self.spec
@@ -40,7 +40,7 @@ class Read(Source):
 
     variable: Variable
     name = "read"
-    formula = "y stored"
+    formula, latex = "y stored", r"y"
 
     def infer(self) -> Spec:
         return self.variable.spec
@@ -52,7 +52,7 @@ class Constant(Source):
 
     value: numpy.ndarray
     name = "constant"
-    formula = "y fixed"
+    formula, latex = "y fixed", r"y"
 
     def infer(self) -> Spec:
         return Spec(self.value.shape, str(self.value.dtype))
@@ -64,6 +64,4 @@ def feed(shape: Shape, dtype: str = "float32", name: str = "input") -> Tensor:
     >>> feed((None, 3))
     Tensor(feed, float32[?, 3])
     """
-    result = Feed(name, Spec(tuple(shape), dtype))()
-    assert isinstance(result, Tensor)
-    return result
+    return Feed(name, Spec(tuple(shape), dtype))()

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
-from pellucid.errors import GraphError, ShapeError
+from pellucid.errors import DtypeError, GraphError, ShapeError
 
 Shape = tuple[int | None, ...]
 
-FLOATS = ("float32", "float64", "bfloat16")
+FLOATS = ("float32", "float64")  # bfloat16 is a precision of executors, not a dtype of graphs
 DTYPES = (*FLOATS, "int32", "uint32", "bool")
 
 
@@ -18,12 +18,20 @@ DTYPES = (*FLOATS, "int32", "uint32", "bool")
 class Spec:
     """Shape and dtype of a value; a size of `None` is not known yet (the batch).
 
+    Raises `DtypeError` for a dtype that is none of `DTYPES`, `ShapeError` for a negative size.
+
     >>> print(Spec((None, 3), "float32"))
     float32[?, 3]
     """
 
     shape: Shape
     dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise DtypeError(f"a value cannot have the dtype {self.dtype!r}; choose one of {', '.join(DTYPES)}")
+        if any(size is not None and size < 0 for size in self.shape):
+            raise ShapeError(f"the shape {show_shape(self.shape)} has a negative size; an unknown size is None")
 
     def __str__(self) -> str:
         return f"{self.dtype}{show_shape(self.shape)}"
@@ -52,9 +60,10 @@ def show_shape(shape: Iterable[int | None]) -> str:
 
 def known(shape: Shape) -> tuple[int, ...]:
     """The same shape, once no size is unknown; raises `GraphError` otherwise."""
-    if None in shape:
+    sizes = tuple(size for size in shape if size is not None)
+    if len(sizes) < len(shape):
         raise GraphError(f"the shape {show_shape(shape)} has an unknown size; build this graph for a known batch size")
-    return shape  # type: ignore[return-value]
+    return sizes
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
@@ -74,15 +83,19 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
 
 
 def normalize_axes(axes: int | Iterable[int] | None, rank: int, where: str) -> tuple[int, ...]:
-    """Axes as ascending non-negative numbers; `None` means all.
+    """Axes as ascending non-negative numbers; `None` means all. Raises `ShapeError` for one outside, or named twice.
 
     >>> normalize_axes(-1, 3, "sum")
     (2,)
     """
     if axes is None:
         return tuple(range(rank))
-    wanted = (axes,) if isinstance(axes, int) else tuple(axes)
+    wanted = tuple(axes) if isinstance(axes, Iterable) else (axes,)
     for axis in wanted:
         if not -rank <= axis < rank:
-            raise ShapeError(f"{where}: axis {axis} is outside a value of {rank} axes; use {-rank} to {rank - 1}")
-    return tuple(sorted({axis % rank for axis in wanted}))
+            allowed = f"use {-rank} to {rank - 1}" if rank else "it is a scalar"
+            raise ShapeError(f"{where}: axis {axis} is outside a value of {rank} axes; {allowed}")
+    chosen = tuple(sorted({int(axis) % rank for axis in wanted}))
+    if len(chosen) < len(wanted):
+        raise ShapeError(f"{where}: the axes {wanted} name one of {rank} axes twice; name each once")
+    return chosen

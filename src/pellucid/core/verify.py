@@ -11,6 +11,9 @@ from pellucid.errors import GraphError
 def verify(program: Program) -> None:
     """Check a program; raises `GraphError` that names the node and the rule it breaks."""
     nodes = program.nodes()
+    for value in program.inputs:
+        if not isinstance(value.node.op, Feed):
+            raise GraphError(f"the program lists {value!r} as an input, which is computed; inputs come from feed()")
     fed = {value.node for value in program.inputs}
     for node in nodes:
         _verify_node(node, fed)

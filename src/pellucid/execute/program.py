@@ -17,10 +17,10 @@ Status = Literal["time", "epoch", "done", "nonfinite", "id"]
 class LoopSpec:
     """Epochs over a dataset.
 
-    `programs` holds one program, or two when the last batch of an epoch is shorter; all have the same inputs, in the order
-    of `sources` (arrays with one row per example) and then, with `keyed`, the random key. Of the outputs the first
-    `totals` are added up over an epoch; the others are written to `collects`, row by row. `loss` is the place of the
-    scalar output that must stay finite.
+    `programs` holds one program, or two when the last batch of an epoch is shorter; all have the same inputs, in the
+    order of `sources` (arrays with one row per example) and then, with `keyed`, the random key. Of the outputs the
+    first `totals` are added up over an epoch; the others are written to `collects`, row by row. `loss` is the place
+    of the scalar output that must stay finite.
     """
 
     programs: Sequence[Program]
@@ -85,7 +85,7 @@ class Runner(Protocol):
 
 
 class Executor(Protocol):
-    """Compiles programs. `precision` is `float32`, or `bfloat16` for products in bfloat16 with float32 sums and weights."""
+    """Compiles programs. `precision` is `float32`, or `bfloat16`: products in bfloat16, sums and weights in float32."""
 
     name: str
 

@@ -11,7 +11,7 @@ from pellucid.core import random
 from pellucid.core.evaluate import evaluate_nodes
 from pellucid.core.graph import Program
 from pellucid.core.verify import verify
-from pellucid.errors import ShapeError
+from pellucid.errors import ArgumentError, DataError
 from pellucid.execute.program import LoopSpec, Status
 
 
@@ -23,6 +23,8 @@ class ReferenceRunner:
         self.program, self.nodes = program, program.nodes()
 
     def __call__(self, *arrays: numpy.ndarray) -> list[numpy.ndarray]:
+        if len(arrays) != len(self.program.inputs):
+            raise ArgumentError(f"the program has {len(self.program.inputs)} inputs, got {len(arrays)} arrays")
         values = evaluate_nodes(self.nodes, dict(zip(self.program.inputs, arrays, strict=True)))
         results = [numpy.array(values[output]) for output in self.program.outputs]
         written = [(variable, numpy.array(values[value])) for variable, value in self.program.updates]
@@ -38,6 +40,7 @@ class ReferenceLoop:
         self.spec = spec
         self.runners = [ReferenceRunner(program) for program in spec.programs]
         self.first = [variable.value.copy() for variable in spec.watch]
+        self._shuffled = (-1, numpy.zeros(0, numpy.int64))  # the last epoch asked for, and its order
         self._reset()
 
     def _reset(self) -> None:
@@ -50,7 +53,7 @@ class ReferenceLoop:
         while self.epoch < last_epoch:
             try:
                 finite = self._one_step()
-            except ShapeError:
+            except DataError:
                 return "id"
             if not finite:
                 return "nonfinite"
@@ -62,8 +65,7 @@ class ReferenceLoop:
         spec, rows = self.spec, self.rows(self.spec.first_step + self.step)
         runner = self.runners[0 if len(rows) == spec.batch or len(self.runners) == 1 else 1]
         arrays = [
-            source[rows].astype(feed.dtype)
-            for source, feed in zip(spec.sources, runner.program.inputs, strict=False)
+            source[rows].astype(feed.dtype) for source, feed in zip(spec.sources, runner.program.inputs, strict=False)
         ]
         if spec.keyed:
             arrays.append(random.make_key(spec.seed, spec.first_step + self.step))
@@ -104,7 +106,9 @@ class ReferenceLoop:
         start, stop = within * spec.batch, min((within + 1) * spec.batch, spec.rows)
         if not spec.shuffle:
             return numpy.arange(start, stop)
-        return random.shuffle(spec.seed, spec.first_epoch + epoch, spec.rows)[start:stop]
+        if self._shuffled[0] != epoch:
+            self._shuffled = (epoch, random.shuffle(spec.seed, spec.first_epoch + epoch, spec.rows))
+        return self._shuffled[1][start:stop]
 
 
 class Reference:

@@ -1,5 +1,40 @@
 """The ops: primitives by family and the composites made of them, under NumPy's names."""
 
+from pellucid.ops.activations import relu, sigmoid, softplus, step, straight_through_step, tanh
+from pellucid.ops.arithmetic import (
+    absolute,
+    add,
+    divide,
+    erf,
+    exp,
+    expm1,
+    floor,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    power,
+    reciprocal,
+    sign,
+    sqrt,
+    square,
+    subtract,
+)
+from pellucid.ops.comparisons import (
+    equal,
+    greater,
+    greater_equal,
+    isfinite,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    not_equal,
+    where,
+)
 from pellucid.ops.composites import (
     clip,
     elu,
@@ -17,46 +52,7 @@ from pellucid.ops.composites import (
     softsign,
     stack,
 )
-from pellucid.ops.elementwise import (
-    absolute,
-    add,
-    cast,
-    divide,
-    equal,
-    erf,
-    exp,
-    expm1,
-    floor,
-    greater,
-    greater_equal,
-    isfinite,
-    less,
-    less_equal,
-    log,
-    log1p,
-    logical_and,
-    logical_not,
-    logical_or,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    not_equal,
-    power,
-    reciprocal,
-    relu,
-    sigmoid,
-    sign,
-    softplus,
-    sqrt,
-    square,
-    step,
-    stop_gradient,
-    straight_through_step,
-    subtract,
-    tanh,
-    where,
-)
+from pellucid.ops.conversions import cast, stop_gradient
 from pellucid.ops.embedding import one_hot, scatter_add, take
 from pellucid.ops.linear import matmul
 from pellucid.ops.random import random_normal, random_uniform

@@ -10,22 +10,10 @@ from collections.abc import Sequence
 
 from pellucid.core.graph import Tensor, composite
 from pellucid.core.spec import known, normalize_axes
-from pellucid.ops.elementwise import (
-    absolute,
-    erf,
-    exp,
-    expm1,
-    log,
-    maximum,
-    minimum,
-    relu,
-    sigmoid,
-    softplus,
-    sqrt,
-    square,
-    stop_gradient,
-    tanh,
-)
+from pellucid.ops.activations import relu, sigmoid, softplus, tanh
+from pellucid.ops.arithmetic import absolute, erf, exp, expm1, log, maximum, minimum, sqrt, square
+from pellucid.ops.comparisons import isfinite, where
+from pellucid.ops.conversions import stop_gradient
 from pellucid.ops.reduce import Axes, max, sum
 from pellucid.ops.shape import concatenate, expand_dims
 
@@ -48,8 +36,9 @@ def clip(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 @composite
 def logsumexp(x: Tensor, *, axis: int = -1, keepdims: bool = False) -> Tensor:
-    """y = ln Σᵢ e^xᵢ, safe at any x: the largest x is taken out first."""
-    top = stop_gradient(max(x, axis=axis, keepdims=True))
+    """y = ln Σᵢ e^xᵢ, safe at any x: the largest x is taken out first, where it is finite."""
+    largest = stop_gradient(max(x, axis=axis, keepdims=True))
+    top = where(isfinite(largest), largest, 0.0)
     total = sum(exp(x - top), axis=axis, keepdims=True)
     result = log(total) + top
     return result if keepdims else sum(result, axis=axis)
@@ -71,27 +60,30 @@ def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
 
 @composite
 def leaky_relu(x: Tensor, slope: Tensor) -> Tensor:
-    """y = x if x > 0 else slope·x; with a learned slope this is the parametric rectifier."""
-    return relu(x) - slope * relu(-x)
+    """y = x if x > 0 else slope·x; with a learned slope the parametric rectifier. Derivative at 0: the slope."""
+    return where(x > 0.0, x, slope * x)
 
 
 @composite
 def elu(x: Tensor, alpha: Tensor) -> Tensor:
     """y = x if x > 0 else α·(eˣ - 1). Clevert, Unterthiner, Hochreiter 2016."""
-    return relu(x) + alpha * expm1(-relu(-x))
+    positive = x > 0.0
+    return where(positive, x, alpha * expm1(where(positive, 0.0, x)))  # e^x only where it cannot overflow
 
 
 @composite
 def selu(x: Tensor) -> Tensor:
     """y = λ·(x if x > 0 else α·(eˣ - 1)), λ ≈ 1.0507, α ≈ 1.6733. Klambauer et al. 2017."""
-    return SELU_SCALE * (relu(x) + SELU_ALPHA * expm1(-relu(-x)))
+    return SELU_SCALE * elu(x, SELU_ALPHA)
 
 
 @composite
 def gelu(x: Tensor, *, approximate: bool = False) -> Tensor:
     """y = x·Φ(x) = x/2·(1 + erf(x/√2)), or its tanh approximation. Hendrycks & Gimpel 2016."""
     if approximate:
-        return 0.5 * x * (1.0 + tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * (square(x) * x))))
+        bounded = clip(x, -10.0, 10.0)  # beyond, tanh is 1 to the last digit and x³ may overflow
+        inner = bounded + 0.044715 * (square(bounded) * bounded)
+        return 0.5 * x * (1.0 + tanh(math.sqrt(2.0 / math.pi) * inner))
     return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
 
 
@@ -128,5 +120,3 @@ def l2_normalize(x: Tensor, *, axis: int = -1, epsilon: float = 1e-12) -> Tensor
 def stack(values: Sequence[Tensor], axis: int = 0) -> Tensor:
     """Values side by side along a new axis."""
     return concatenate([expand_dims(value, axis) for value in values], axis=axis)
-
-

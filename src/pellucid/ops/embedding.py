@@ -12,7 +12,7 @@ from pellucid.core.graph import Array, Node, Tensor
 from pellucid.core.op import Op, Sample
 from pellucid.core.spec import Spec, known
 from pellucid.core.terms import Apply, Operand, Sum, Term
-from pellucid.errors import DtypeError, ShapeError
+from pellucid.errors import DataError, DtypeError, ShapeError
 
 
 def _need_ids(op: Op, ids: Spec) -> None:
@@ -20,23 +20,28 @@ def _need_ids(op: Op, ids: Spec) -> None:
         raise DtypeError(f"{op.name} needs int32 ids, got {ids}; convert with cast(ids, 'int32')")
 
 
+def _need_inside(op: Op, np: Any, ids: Array, rows: int) -> None:
+    """Refuse an id outside a table; only NumPy can, since XLA has no value to look at while it compiles."""
+    if np is numpy and ids.size and (ids.min() < 0 or ids.max() >= rows):
+        wrong = ids[(ids < 0) | (ids >= rows)].ravel()[0]
+        raise DataError(f"{op.name}: id {wrong} is outside a table of {rows} rows; ids go from 0 to {rows - 1}")
+
+
 @dataclass(frozen=True)
 class Take(Op):
-    """Rows of a table by id. Shapes: [rows, ...], int32 [n...] → [n..., ...]. Executors refuse an id outside the table."""
+    """Rows of a table by id; executors refuse an id outside it. Shapes: [rows, ...], int32 [n...] → [n..., ...]."""
 
     name, inputs = "take", ("table", "ids")
     formula, latex = "y[n, …] = table[ids[n], …]", r"y_{n} = t_{i_n}"
 
-    def infer(self, table: Spec, ids: Spec) -> Spec:  # type: ignore[override]
+    def infer(self, table: Spec, ids: Spec) -> Spec:
         _need_ids(self, ids)
         if table.rank < 1:
-            raise self.wrong_shape([table, ids], "the table needs at least one axis")
+            raise self.wrong_shape([table, ids], "the table needs at least one axis, its rows")
         return Spec((*ids.shape, *table.shape[1:]), table.dtype)
 
     def forward(self, np: Any, table: Array, ids: Array) -> Array:
-        if np is numpy and ids.size and (ids.min() < 0 or ids.max() >= len(table)):
-            wrong = ids[(ids < 0) | (ids >= len(table))].ravel()[0]
-            raise ShapeError(f"take: id {wrong} is outside a table of {len(table)} rows (0 to {len(table) - 1})")
+        _need_inside(self, np, ids, len(table))
         return np.take(table, ids, axis=0)
 
     def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
@@ -46,7 +51,8 @@ class Take(Op):
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
         table, ids = operands
         lead = len(ids.shape)
-        return table[(int(ids[index[:lead]].value), *index[lead:])]
+        place = (int(ids[index[:lead]].value), *index[lead:])
+        return table[place]
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -70,13 +76,14 @@ class ScatterAdd(Op):
     formula, latex = "y[r, …] = Σ g[n, …] over n with ids[n] = r", r"y_r = \sum_{n: i_n = r} g_n"
     tolerance = {"float32": 1e-5, "bfloat16": 3e-2, "float64": 1e-12}  # sums of as many rows as share an id
 
-    def infer(self, g: Spec, ids: Spec) -> Spec:  # type: ignore[override]
+    def infer(self, g: Spec, ids: Spec) -> Spec:
         _need_ids(self, ids)
         if g.shape[: ids.rank] != ids.shape:
             raise self.wrong_shape([g, ids], "the leading sizes must be those of the ids")
         return Spec((self.rows, *g.shape[ids.rank :]), g.dtype)
 
     def forward(self, np: Any, g: Array, ids: Array) -> Array:
+        _need_inside(self, np, ids, self.rows)
         tail = g.shape[len(ids.shape) :]
         y = np.zeros((self.rows, *tail), g.dtype)
         np.add.at(y, ids.reshape(-1), g.reshape(-1, *tail))
@@ -92,7 +99,8 @@ class ScatterAdd(Op):
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
         g, ids = operands
         row, *rest = index
-        return Sum(g[(*at, *rest)] for at in numpy.ndindex(ids.shape) if int(ids[at].value) == row)
+        places = [(*at, *rest) for at in numpy.ndindex(ids.shape) if int(ids[at].value) == row]
+        return Sum(g[place] for place in places)
 
     @classmethod
     def samples(cls) -> list[Sample]:
@@ -108,14 +116,17 @@ class ScatterAdd(Op):
 
 @dataclass(frozen=True)
 class OneHot(Op):
-    """1 at the place of each id, else 0; all zeros for an id outside 0 … depth-1. Shapes: int32 [n...] → float32 [n..., depth]."""
+    """1 at the place of each id, else 0; all zeros for an id outside 0 … depth-1.
+
+    Shapes: int32 [n...] → float32 [n..., depth].
+    """
 
     depth: int
     name, inputs = "one_hot", ("ids",)
     formula, latex = "y[n, c] = 1 if ids[n] = c else 0", r"y_{nc} = [i_n = c]"
     differentiable = False
 
-    def infer(self, ids: Spec) -> Spec:  # type: ignore[override]
+    def infer(self, ids: Spec) -> Spec:
         _need_ids(self, ids)
         return Spec((*ids.shape, self.depth), "float32")
 
@@ -144,9 +155,7 @@ take = Take()
 
 def scatter_add(g: Tensor, ids: Tensor, rows: int) -> Tensor:
     """Rows added up by id into `rows` rows of zeros."""
-    result = ScatterAdd(rows)(g, ids)
-    assert isinstance(result, Tensor)
-    return result
+    return ScatterAdd(rows)(g, ids)
 
 
 def one_hot(ids: Tensor, depth: int) -> Tensor:
@@ -156,6 +165,4 @@ def one_hot(ids: Tensor, depth: int) -> Tensor:
     >>> one_hot(feed((None,), "int32"), 10).shape
     (None, 10)
     """
-    result = OneHot(depth)(ids)
-    assert isinstance(result, Tensor)
-    return result
+    return OneHot(depth)(ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,9 @@ import numpy
 
 from pellucid.core.graph import Array, Node, Tensor
 from pellucid.core.op import Op, Sample
-from pellucid.core.spec import Spec, broadcast_shapes
+from pellucid.core.spec import Spec, broadcast_shapes, known
 from pellucid.core.terms import Operand, Sum, Term
-from pellucid.errors import ShapeError
+from pellucid.errors import DtypeError, ShapeError
 from pellucid.ops.reduce import sum_to
 from pellucid.ops.shape import reshape, transpose
 
@@ -25,7 +26,7 @@ class Matmul(Op):
     formula, latex = "y[i,j] = Σₖ x[i,k]·w[k,j]", r"y_{ij} = \sum_k x_{ik}\, w_{kj}"
     tolerance = {"float32": 1e-5, "bfloat16": 3e-2, "float64": 1e-12}  # sums of k products: error grows with √k
 
-    def infer(self, x: Spec, w: Spec) -> Spec:  # type: ignore[override]
+    def infer(self, x: Spec, w: Spec) -> Spec:
         dtype = self.need_float(x, w)
         if x.rank < 2 or w.rank < 2:
             raise self.wrong_shape([x, w], "both need at least two axes; reshape a vector to [1, k] or [k, 1]")
@@ -43,8 +44,7 @@ class Matmul(Op):
     def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
         (g,), (x, w) = gradients, node.inputs
         if w.rank == 2 and x.rank > 2:  # one w for all leading axes: one large product, no sum of small ones
-            flat_x, flat_g = reshape(x, (-1, x.shape[-1])), reshape(g, (-1, g.shape[-1]))
-            return g @ swap(w), swap(flat_x) @ flat_g
+            return g @ swap(w), swap(flat(x)) @ flat(g)
         return sum_to(g @ swap(w), x.spec), sum_to(swap(x) @ g, w.spec)
 
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
@@ -54,7 +54,8 @@ class Matmul(Op):
         def at(operand: Operand, *last: int) -> Any:
             own = operand.shape[:-2]
             tail = leading[len(leading) - len(own) :]
-            return operand[(*(0 if size == 1 else n for n, size in zip(tail, own, strict=True)), *last)]
+            place = (*(0 if size == 1 else n for n, size in zip(tail, own, strict=True)), *last)
+            return operand[place]
 
         return Sum(at(x, i, k) * at(w, k, j) for k in range(x.shape[-1]))
 
@@ -62,16 +63,24 @@ class Matmul(Op):
     def samples(cls) -> list[Sample]:
         draw = numpy.random.default_rng(7).normal
         cases = [
-            ((2, 3), (3, 4)), ((1, 1), (1, 1)), ((1, 5), (5, 1)), ((0, 3), (3, 2)), ((2, 0), (0, 3)), ((32, 1), (1, 10)),
-            ((32, 10), (10, 5)), ((17, 31), (31, 13)), ((64, 100), (100, 65)), ((2, 3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)),
-            ((2, 1, 3, 4), (5, 4, 2)),
+            ((2, 3), (3, 4)), ((1, 1), (1, 1)), ((1, 5), (5, 1)), ((0, 3), (3, 2)), ((2, 0), (0, 3)),
+            ((32, 1), (1, 10)), ((32, 10), (10, 5)), ((17, 31), (31, 13)), ((64, 100), (100, 65)),
+            ((2, 3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)), ((2, 1, 3, 4), (5, 4, 2)), ((2, 3, 0), (0, 5)),
         ]  # fmt: skip
         return [
             *(Sample(cls(), (draw(size=x), draw(size=w))) for x, w in cases),
             Sample(cls(), (draw(size=(9, 6)).T, draw(size=(5, 9)).T)),
             Sample(cls(), (draw(size=(2, 3)), draw(size=(4, 2))), error=ShapeError),
             Sample(cls(), (draw(size=(3,)), draw(size=(3, 2))), error=ShapeError),
+            Sample(cls(), (draw(size=(2, 1, 3)), draw(size=(3, 3, 2))), error=ShapeError),
+            Sample(cls(), (numpy.ones((1, 1), numpy.int32), numpy.ones((1, 1), numpy.int32)), error=DtypeError),
         ]
+
+
+def flat(x: Tensor) -> Tensor:
+    """All leading axes as one: [..., m] → [n, m]."""
+    leading = x.shape[:-1]
+    return reshape(x, (None if None in leading else math.prod(known(leading)), x.shape[-1]))
 
 
 def swap(x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from pellucid.errors import DtypeError
 
 @dataclass(frozen=True)
 class Draw(Op):
-    """What random ops share. Shapes: key uint32 [4] → float32 of a fixed shape; `stream` sets draws of one step apart."""
+    """What random ops share: `stream` sets the draws of one step apart. Shapes: key uint32 [4] → float32 `shape`."""
 
     shape: tuple[int, ...]
     stream: int
@@ -25,9 +25,11 @@ class Draw(Op):
     differentiable = False
     source = "Salmon et al. 2011, Philox4x32-10"
 
-    def infer(self, key: Spec) -> Spec:  # type: ignore[override]
+    def infer(self, key: Spec) -> Spec:
         if key.dtype != "uint32" or key.shape != (4,):
-            raise DtypeError(f"{self.name} needs a key uint32[4], got {key}; feed pellucid.core.random.make_key(seed, step)")
+            raise DtypeError(
+                f"{self.name} needs a key uint32[4], got {key}; feed pellucid.core.random.make_key(seed, step)"
+            )
         return Spec(self.shape, "float32")
 
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
@@ -70,13 +72,9 @@ class RandomNormal(Draw):
 
 def random_uniform(key: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
     """Numbers drawn evenly from [0, 1), float32 of a given shape."""
-    result = RandomUniform(shape, stream)(key)
-    assert isinstance(result, Tensor)
-    return result
+    return RandomUniform(shape, stream)(key)
 
 
 def random_normal(key: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
     """Standard normal numbers, float32 of a given shape."""
-    result = RandomNormal(shape, stream)(key)
-    assert isinstance(result, Tensor)
-    return result
+    return RandomNormal(shape, stream)(key)

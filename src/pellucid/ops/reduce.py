@@ -12,8 +12,9 @@ import numpy
 from pellucid.core.graph import Array, Node, Tensor, build
 from pellucid.core.op import Op, Sample
 from pellucid.core.spec import Spec, broadcast_shapes, known, normalize_axes, show_shape
-from pellucid.core.terms import Apply, Largest, Operand, Smallest, Sum as SumOf, Term
-from pellucid.errors import ShapeError
+from pellucid.core.terms import Apply, Largest, Operand, Smallest, Term
+from pellucid.core.terms import Sum as SumOf
+from pellucid.errors import DtypeError, GraphError, ShapeError
 from pellucid.ops.shape import reshape
 
 
@@ -25,14 +26,17 @@ class Reduction(Op):
     keepdims: bool = False
     inputs = ("x",)
     combine: ClassVar[Any]
+    chooses: ClassVar[bool] = True  # the output is one of the elements, so there must be one
 
     def output_dtype(self, x: Spec) -> str:
         return x.dtype
 
-    def infer(self, x: Spec) -> Spec:  # type: ignore[override]
+    def infer(self, x: Spec) -> Spec:
         axes = normalize_axes(self.axes, x.rank, self.name)
+        if axes != self.axes:
+            raise self.wrong_shape([x], f"its axes {self.axes} must be ascending and counted from 0: {axes}")
         sizes = [x.shape[axis] for axis in axes]
-        if 0 in sizes and not isinstance(self, Sum):
+        if 0 in sizes and self.chooses:
             raise self.wrong_shape([x], "it has no elements to choose from along these axes")
         kept = [1 if i in axes else size for i, size in enumerate(x.shape) if self.keepdims or i not in axes]
         return Spec(tuple(kept), self.output_dtype(x))
@@ -77,7 +81,11 @@ class Sum(Reduction):
     """The sum over some axes."""
 
     name, formula, latex, combine = "sum", "y = Σᵢ xᵢ", r"y = \sum_i x_i", SumOf
+    chooses = False
     tolerance = {"float32": 1e-5, "bfloat16": 3e-2, "float64": 1e-12}  # grows with √n of the summed rounding errors
+
+    def output_dtype(self, x: Spec) -> str:
+        return self.need_numbers(x)
 
     def forward(self, np: Any, x: Array) -> Array:
         return np.sum(x, axis=self.axes, keepdims=self.keepdims, dtype=x.dtype)
@@ -87,16 +95,33 @@ class Sum(Reduction):
 
     @classmethod
     def samples(cls) -> list[Sample]:
-        return [*super().samples(), Sample(cls((0,)), (numpy.zeros((0, 3)),)), Sample(cls((0,)), (numpy.zeros(0),))]
+        return [
+            *super().samples(),
+            Sample(cls((0,)), (numpy.zeros((0, 3)),)),
+            Sample(cls((0,)), (numpy.zeros(0),)),
+            Sample(cls((1,)), (numpy.array([[1, 2], [-3, 4]], numpy.int32),)),
+            Sample(cls((0,)), (numpy.array([True, True]),), error=DtypeError),
+        ]
 
 
 class Extremum(Reduction):
     """The largest or smallest element; where several are equal they share the derivative evenly."""
 
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        ties = numpy.array([[1.0, 3.0, 3.0], [-2.0, -2.0, -2.0]])
+        return [
+            *super().samples(),
+            Sample(cls((1,)), (ties,), differentiable=False),
+            Sample(cls((0,)), (numpy.array([-numpy.inf, 1e38, numpy.inf]),), differentiable=False),
+            Sample(cls((0,)), (numpy.zeros((0, 3)),), error=ShapeError),
+            Sample(cls((0,)), (numpy.array([1, 2], numpy.int32),), error=DtypeError),
+        ]
+
     def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
         (x,) = node.inputs
-        chosen = build("equal", x, self.kept(node, node.output))
-        share = build_cast(chosen, x.dtype)
+        chosen = build("equal", x, self.kept(node, node.output))  # by name: the elementwise family stands above
+        share = build("cast", chosen, dtype=x.dtype)
         count = sum(share, axis=self.axes, keepdims=True)
         return (self.kept(node, gradients[0]) * share / count,)
 
@@ -134,7 +159,7 @@ class Argmax(Reduction):
     def output_dtype(self, x: Spec) -> str:
         return "int32"
 
-    def infer(self, x: Spec) -> Spec:  # type: ignore[override]
+    def infer(self, x: Spec) -> Spec:
         if len(self.axes) != 1:
             raise self.wrong_shape([x], f"give one axis, not {self.axes}")
         return super().infer(x)
@@ -160,7 +185,7 @@ class BroadcastTo(Op):
     name, inputs = "broadcast_to", ("x",)
     formula, latex = "y[i, j] = x[j]", r"y_{ij} = x_j"
 
-    def infer(self, x: Spec) -> Spec:  # type: ignore[override]
+    def infer(self, x: Spec) -> Spec:
         try:
             fits = broadcast_shapes(x.shape, self.shape) == self.shape
         except ShapeError:
@@ -195,15 +220,6 @@ class BroadcastTo(Op):
 Axes = int | Iterable[int] | None
 
 
-def build_cast(x: Tensor, dtype: str) -> Tensor:
-    """`cast`, reached through the registry: the elementwise family stands above this one."""
-    from pellucid.core.op import registry
-
-    result = registry["cast"](dtype)(x)  # type: ignore[call-arg]
-    assert isinstance(result, Tensor)
-    return result
-
-
 def sum(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The sum over some axes, or all.
 
@@ -230,26 +246,28 @@ def argmax(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
 
 
 def _reduce(kind: type[Reduction], x: Tensor, axis: Axes, keepdims: bool) -> Tensor:
-    result = kind(normalize_axes(axis, x.rank, kind.name), keepdims)(x)
-    assert isinstance(result, Tensor)
-    return result
+    return kind(normalize_axes(axis, x.rank, kind.name), keepdims)(x)
 
 
 def broadcast_to(x: Tensor, shape: Sequence[int | None]) -> Tensor:
     """The value repeated to a larger shape; itself where it has that shape already."""
     if x.shape == tuple(shape):
         return x
-    result = BroadcastTo(known(tuple(shape)))(x)
-    assert isinstance(result, Tensor)
-    return result
+    return BroadcastTo(known(tuple(shape)))(x)
 
 
 def sum_to(x: Tensor, spec: Spec) -> Tensor:
-    """The sum over the axes along which a value of `spec` was repeated to the shape of x: the adjoint of broadcasting."""
+    """The sum over the axes along which a value of `spec` was repeated to the shape of x: the adjoint of broadcasting.
+
+    Raises `GraphError` where an unknown size met a known one, so that it is not known whether it was repeated.
+    """
     if x.shape == spec.shape:
         return x
     extra = x.rank - spec.rank
+    if any(size is None and x.shape[i + extra] is not None for i, size in enumerate(spec.shape)):
+        raise GraphError(
+            f"{spec} was broadcast to {x.spec}: whether its unknown size was 1 is not known; "
+            "build this graph for a known batch size"
+        )
     axes = [i for i in range(x.rank) if i < extra or (spec.shape[i - extra] == 1 and x.shape[i] != 1)]
     return reshape(sum(x, axis=axes), spec.shape)
-
-

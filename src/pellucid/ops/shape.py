@@ -28,7 +28,7 @@ class Reshape(Op):
     name, inputs = "reshape", ("x",)
     formula, latex = "y = x read in row-major order", r"y_{\mathrm{vec}} = x_{\mathrm{vec}}"
 
-    def infer(self, x: Spec) -> Spec:  # type: ignore[override]
+    def infer(self, x: Spec) -> Spec:
         if None in x.shape:
             if self.shape.count(None) != 1:
                 raise self.wrong_shape([x], f"the target {show_shape(self.shape)} needs exactly one unknown size")
@@ -72,7 +72,7 @@ class Transpose(Op):
     name, inputs = "transpose", ("x",)
     formula, latex = "y[i, j, …] = x[…, j, i]", r"y_{ij} = x_{ji}"
 
-    def infer(self, x: Spec) -> Spec:  # type: ignore[override]
+    def infer(self, x: Spec) -> Spec:
         if sorted(self.axes) != list(range(x.rank)):
             raise self.wrong_shape([x], f"axes {self.axes} must name each of its {x.rank} axes once")
         return Spec(tuple(x.shape[axis] for axis in self.axes), x.dtype)
@@ -130,7 +130,7 @@ class Concatenate(Op):
         parts, at = [], 0
         axis = self.axis % node.output.rank
         for x in node.inputs:
-            size = known(x.shape)[axis]
+            (size,) = known((x.shape[axis],))
             parts.append(slice(gradients[0], at, at + size, axis=axis))
             at += size
         return parts
@@ -139,7 +139,8 @@ class Concatenate(Op):
         axis, at = self.axis % len(index), index[self.axis]
         for x in operands:
             if at < x.shape[axis]:
-                return x[(*index[:axis], at, *index[axis + 1 :])]
+                place = (*index[:axis], at, *index[axis + 1 :])
+                return x[place]
             at -= x.shape[axis]
         raise IndexError(index)
 
@@ -165,7 +166,7 @@ class Slice(Op):
     name, inputs = "slice", ("x",)
     formula, latex = "y[i] = x[start + step·i]", r"y_i = x_{a + s i}"
 
-    def infer(self, x: Spec) -> Spec:  # type: ignore[override]
+    def infer(self, x: Spec) -> Spec:
         shape = known(x.shape)
         if not len(self.start) == len(self.stop) == len(self.step) == x.rank:
             raise self.wrong_shape([x], "give one start, stop and step per axis")
@@ -196,8 +197,6 @@ class Slice(Op):
         ]
 
 
-
-
 @dataclass(frozen=True)
 class Pad(Op):
     """Zeros of a given shape, with x written at `before + step·index`: the adjoint of `slice`."""
@@ -208,7 +207,7 @@ class Pad(Op):
     name, inputs = "pad", ("x",)
     formula, latex = "y[before + step·i] = x[i], else 0", r"y_{a + s i} = x_i"
 
-    def infer(self, x: Spec) -> Spec:  # type: ignore[override]
+    def infer(self, x: Spec) -> Spec:
         if not len(self.before) == len(self.step) == len(self.shape) == x.rank:
             raise self.wrong_shape([x], "give one place, step and size per axis")
         for size, a, s, total in zip(known(x.shape), self.before, self.step, self.shape, strict=True):
@@ -258,14 +257,12 @@ def reshape(x: Tensor, shape: Sequence[int | None]) -> Tensor:
     (6, 4)
     """
     target = tuple(None if size == -1 else size for size in shape)
-    result = x if target == x.shape and None not in target else Reshape(target)(x)
-    assert isinstance(result, Tensor)
-    return result
+    return x if target == x.shape and None not in target else Reshape(target)(x)
 
 
 def expand_dims(x: Tensor, axis: int) -> Tensor:
     """A new axis of size 1."""
-    at = axis % (x.rank + 1)
+    (at,) = normalize_axes(axis, x.rank + 1, "expand_dims")
     return reshape(x, (*x.shape[:at], 1, *x.shape[at:]))
 
 
@@ -279,9 +276,9 @@ def squeeze(x: Tensor, axis: int) -> Tensor:
 
 def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
     """Axes in another order; reversed where none is given."""
-    result = Transpose(tuple(reversed(range(x.rank))) if axes is None else tuple(axes))(x)
-    assert isinstance(result, Tensor)
-    return result
+    if axes is None:
+        return Transpose(tuple(reversed(range(x.rank))))(x)
+    return Transpose(tuple(axis + x.rank if -x.rank <= axis < 0 else axis for axis in axes))(x)
 
 
 def concatenate(values: Sequence[Tensor], axis: int = 0) -> Tensor:
@@ -291,9 +288,7 @@ def concatenate(values: Sequence[Tensor], axis: int = 0) -> Tensor:
     >>> concatenate([feed((None, 2)), feed((None, 3))], axis=-1).shape
     (None, 5)
     """
-    result = Concatenate(axis)(*values)
-    assert isinstance(result, Tensor)
-    return result
+    return Concatenate(axis)(*values)
 
 
 def slice(x: Tensor, start: int, stop: int, step: int = 1, axis: int = -1) -> Tensor:
@@ -302,15 +297,11 @@ def slice(x: Tensor, start: int, stop: int, step: int = 1, axis: int = -1) -> Te
     shape = known(x.shape)
     begin = tuple(start if i == at else 0 for i in range(x.rank))
     end = tuple(stop if i == at else size for i, size in enumerate(shape))
-    result = Slice(begin, end, tuple(step if i == at else 1 for i in range(x.rank)))(x)
-    assert isinstance(result, Tensor)
-    return result
+    return Slice(begin, end, tuple(step if i == at else 1 for i in range(x.rank)))(x)
 
 
 def pad(x: Tensor, widths: Sequence[tuple[int, int]]) -> Tensor:
     """Zeros around: (before, after) for each axis."""
     before = tuple(low for low, _ in widths)
     shape = tuple(low + size + high for (low, high), size in zip(widths, known(x.shape), strict=True))
-    result = Pad(before, (1,) * x.rank, shape)(x)
-    assert isinstance(result, Tensor)
-    return result
+    return Pad(before, (1,) * x.rank, shape)(x)

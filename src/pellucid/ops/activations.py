@@ -1,0 +1,98 @@
+"""Activations that are primitives: smooth, bent, or jumping. Those made of other ops are in `composites`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pellucid.core.graph import Array, Node, Tensor
+from pellucid.ops.arithmetic import absolute, square
+from pellucid.ops.comparisons import less_equal
+from pellucid.ops.conversions import cast
+from pellucid.ops.elementwise import Gradients, Unary
+
+
+@dataclass(frozen=True)
+class Sigmoid(Unary):
+    """The logistic function, safe at any x."""
+
+    name, formula, latex = "sigmoid", "y = 1 / (1 + e⁻ˣ)", r"y = \frac{1}{1 + e^{-x}}"
+
+    def forward(self, np: Any, x: Array) -> Array:
+        small = np.exp(-np.absolute(x))
+        return np.where(x >= 0, 1 / (1 + small), small / (1 + small)).astype(x.dtype)
+
+    def xla(self, jnp: Any, lax: Any, x: Array) -> Array:
+        return lax.logistic(x)
+
+    def derivatives(self, node: Node, g: Tensor) -> Gradients:
+        return (g * (node.output * (1.0 - node.output)),)
+
+
+@dataclass(frozen=True)
+class Tanh(Unary):
+    """The hyperbolic tangent."""
+
+    name, formula, latex = "tanh", "y = (eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)", r"y = \frac{e^{x} - e^{-x}}{e^{x} + e^{-x}}"
+
+    def forward(self, np: Any, x: Array) -> Array:
+        return np.tanh(x)
+
+    def derivatives(self, node: Node, g: Tensor) -> Gradients:
+        return (g * (1.0 - square(node.output)),)
+
+
+@dataclass(frozen=True)
+class Relu(Unary):
+    """The rectified linear unit; derivative 0 at 0."""
+
+    name, formula, latex, kinks = "relu", "y = max(0, x)", r"y = \max(0, x)", (0.0,)
+
+    def forward(self, np: Any, x: Array) -> Array:
+        return np.maximum(x, np.zeros((), x.dtype))
+
+    def derivatives(self, node: Node, g: Tensor) -> Gradients:
+        return (g * step(node.output),)
+
+
+@dataclass(frozen=True)
+class Softplus(Unary):
+    """The smooth rectifier, safe at any x."""
+
+    name, formula, latex = "softplus", "y = ln(1 + eˣ)", r"y = \ln(1 + e^{x})"
+
+    def forward(self, np: Any, x: Array) -> Array:
+        return np.maximum(x, np.zeros((), x.dtype)) + np.log1p(np.exp(-np.absolute(x)))
+
+    def derivatives(self, node: Node, g: Tensor) -> Gradients:
+        return (g * sigmoid(node.inputs[0]),)
+
+
+@dataclass(frozen=True)
+class Step(Unary):
+    """The binary step, 1 where x > 0. Derivative 0 (at 0 by choice): what feeds only a step does not learn."""
+
+    name, formula, latex, kinks = "step", "y = 1 if x > 0 else 0", r"y = [x > 0]", (0.0,)
+    differentiable = False
+
+    def forward(self, np: Any, x: Array) -> Array:
+        return np.where(np.isnan(x), x, x > 0).astype(x.dtype)
+
+
+@dataclass(frozen=True)
+class StraightThroughStep(Unary):
+    """The binary step whose derivative is chosen to be 1 where |x| ≤ 1, else 0. Bengio, Léonard, Courville 2013."""
+
+    name, formula, latex = "straight_through_step", "y = 1 if x > 0 else 0, dy/dx := 1 if |x| ≤ 1", r"y = [x > 0]"
+    kinks = (0.0,)
+    chosen_derivative = True
+
+    def forward(self, np: Any, x: Array) -> Array:
+        return np.where(np.isnan(x), x, x > 0).astype(x.dtype)
+
+    def derivatives(self, node: Node, g: Tensor) -> Gradients:
+        return (g * cast(less_equal(absolute(node.inputs[0]), 1.0), g.dtype),)
+
+
+sigmoid, tanh, relu, softplus = Sigmoid(), Tanh(), Relu(), Softplus()
+step, straight_through_step = Step(), StraightThroughStep()

@@ -1,0 +1,74 @@
+"""Elementwise ops that keep the value: what changes is its dtype, or whether derivatives flow through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+from pellucid.core.graph import Array, Node, Tensor
+from pellucid.core.op import Sample
+from pellucid.core.spec import DTYPES, Spec
+from pellucid.errors import DtypeError
+from pellucid.ops.elementwise import Gradients, Unary
+
+
+@dataclass(frozen=True)
+class Cast(Unary):
+    """The value as another kind of number: truncated to int32, 0 or 1 from bool, not 0 to bool."""
+
+    dtype: str
+    name, formula, latex = "cast", "y = x in another dtype", r"y = x"
+
+    def infer(self, x: Spec) -> Spec:
+        if self.dtype not in DTYPES:
+            raise DtypeError(f"cast cannot make {self.dtype!r}; choose one of {', '.join(DTYPES)}")
+        return Spec(x.shape, self.dtype)
+
+    def forward(self, np: Any, x: Array) -> Array:
+        return x.astype(self.dtype)
+
+    def grad(self, node: Node, *gradients: Tensor) -> Gradients:
+        (x,) = node.inputs
+        return (cast(gradients[0], x.dtype),) if x.spec.is_float and node.output.spec.is_float else (None,)
+
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        values = numpy.array([[-2.0, -1.5, 0.0], [0.5, 1.0, 300.0]])
+        flags = numpy.array([True, False])
+        return [
+            Sample(cls("float64"), (values,)),
+            Sample(cls("float32"), (values,), differentiable=False),  # differences see float32's rounding
+            Sample(cls("float32"), (flags,)),
+            Sample(cls("float32"), (numpy.array([3, -4], numpy.int32),)),
+            Sample(cls("int32"), (values,), differentiable=False),
+            Sample(cls("int32"), (flags,), differentiable=False),
+            Sample(cls("bool"), (values,), differentiable=False),
+            Sample(cls("float32"), (numpy.zeros((0, 2)),)),
+            Sample(cls("float16"), (values,), error=DtypeError),
+        ]
+
+
+@dataclass(frozen=True)
+class StopGradient(Unary):
+    """The value itself, through which no derivative flows."""
+
+    name, formula, latex = "stop_gradient", "y = x, dy/dx := 0", r"y = x"
+    differentiable = False
+
+    def forward(self, np: Any, x: Array) -> Array:
+        return np.asarray(x)
+
+
+stop_gradient = StopGradient()
+
+
+def cast(x: Tensor, dtype: str) -> Tensor:
+    """The value as another kind of number; itself where it already is. Raises `DtypeError` for an unknown dtype.
+
+    >>> from pellucid.core.sources import feed
+    >>> cast(feed((None,), "int32"), "float32").spec
+    Spec(shape=(None,), dtype='float32')
+    """
+    return x if isinstance(x, Tensor) and x.dtype == dtype else Cast(dtype)(x)
