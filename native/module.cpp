@@ -1,5 +1,6 @@
 // The Python face of the engine: bindings only.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -7,11 +8,21 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "arrays.hpp"
 #include "isa.hpp"
 #include "kernel.hpp"
+#include "loop.hpp"
+#include "peak.hpp"
 #include "plan.hpp"
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+#if defined(PELLUCID_ONEDNN)
+#include <oneapi/dnnl/dnnl.h>
+#endif
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -158,10 +169,102 @@ class PythonPlan {
   double seconds_ = 1.0;  // of the last run
 };
 
+// A loop, its plans and arrays. All but `stop` waits for an `advance` that runs in another thread.
+class PythonLoop {
+ public:
+  PythonLoop(const std::vector<nb::object>& plans, std::int64_t batch, nb::sequence sources,
+             std::vector<std::vector<int>> inputs, std::vector<std::vector<int>> totals,
+             const std::vector<std::pair<std::vector<int>, nb::object>>& collects, std::vector<int> key,
+             std::vector<int> loss, std::uint64_t seed, std::int64_t epochs, bool shuffle, std::int64_t first_epoch,
+             std::int64_t first_step, nb::sequence watch)
+      : plans_(plans) {
+    LoopSettings settings;
+    for (const nb::object& object : plans) {
+      auto& plan = nb::cast<PythonPlan&>(object);
+      settings.plans.push_back(&plan.plan());
+      plan_mutexes_.insert(&plan.mutex());
+    }
+    settings.batch = batch;
+    for (nb::handle source : sources) settings.sources.push_back(hold(source, Array::Access::read, "source"));
+    settings.inputs = std::move(inputs), settings.totals = std::move(totals);
+    for (const auto& [ids, destination] : collects)
+      settings.collects.emplace_back(ids, hold(destination, Array::Access::write, "destination"));
+    settings.key = std::move(key), settings.loss = std::move(loss);
+    settings.seed = seed, settings.epochs = epochs, settings.shuffle = shuffle;
+    settings.first_epoch = first_epoch, settings.first_step = first_step;
+    for (nb::handle array : watch) settings.watch.push_back(hold(array, Array::Access::write, "watch"));
+    loop_ = std::make_unique<Loop>(std::move(settings));
+  }
+
+  const char* advance(double seconds, std::int64_t epochs) {
+    const nb::gil_scoped_release unlock;
+    const std::lock_guard lock(mutex_);
+    std::vector<std::unique_lock<std::mutex>> plans;
+    for (std::mutex* mutex : plan_mutexes_) plans.emplace_back(*mutex);
+    switch (loop_->advance(seconds, epochs)) {
+      case Status::time: return "time";
+      case Status::epoch: return "epoch";
+      case Status::nonfinite: return "nonfinite";
+      case Status::id: return "id";
+      case Status::stop: return "stop";
+      default: return "done";
+    }
+  }
+  void stop() { loop_->stop(); }
+
+  // Calls f(loop) when no other thread is inside.
+  template <typename F>
+  auto with(const F& f) {
+    const nb::gil_scoped_release unlock;
+    const std::lock_guard lock(mutex_);
+    return f(*loop_);
+  }
+
+ private:
+  View hold(nb::handle object, Array::Access access, const char* where) {
+    return held_.emplace_back(object, access, where).view();
+  }
+
+  std::vector<nb::object> plans_;
+  std::set<std::mutex*> plan_mutexes_;  // in the order of addresses, so that two loops cannot wait for each other
+  std::vector<Array> held_;
+  std::unique_ptr<Loop> loop_;
+  std::mutex mutex_;
+};
+
+nb::object totals_array(const std::vector<double>& totals, std::size_t columns, bool flat) {
+  const auto n = static_cast<std::int64_t>(totals.size());
+  const auto width = static_cast<std::int64_t>(columns);
+  nb::object array = empty_array(flat ? Shape{n} : Shape{width == 0 ? 0 : n / width, width}, Dtype::float64);
+  if (n > 0) std::memcpy(Array(array, Array::Access::write, "totals").view().data, totals.data(), totals.size() * 8);
+  return array;
+}
+
+nb::object rows_array(const std::vector<std::int64_t>& rows) {
+  nb::object array = empty_array({static_cast<std::int64_t>(rows.size())}, Dtype::int64);
+  if (!rows.empty()) std::memcpy(Array(array, Array::Access::write, "rows").view().data, rows.data(), rows.size() * 8);
+  return array;
+}
+
+int processors() {
+#if defined(_OPENMP)
+  return omp_get_num_procs();
+#else
+  return 1;
+#endif
+}
+
 nb::dict info() {
   nb::dict result;
   result["isa"] = level();
   result["bfloat16"] = bfloat16_unit();
+  result["threads"] = processors();
+  std::string onednn;
+#if defined(PELLUCID_ONEDNN)
+  const dnnl_version_t* const version = dnnl_version();
+  onednn = std::to_string(version->major) + "." + std::to_string(version->minor) + "." + std::to_string(version->patch);
+#endif
+  result["onednn"] = onednn;
   return result;
 }
 
@@ -174,7 +277,7 @@ NB_MODULE(_native, m) {
   m.def("kernels", &kernel_names);
   m.def("info", &info);
   nb::class_<PythonPlan>(m, "Plan")
-      .def(nb::init<const std::vector<std::tuple<std::string, std::string, Shape>>&, nb::dict,
+      .def(nb::init<const std::vector<nb::tuple>&, nb::dict,
                     const std::vector<std::tuple<std::string, nb::dict, std::vector<int>, std::vector<int>>>&, int>(),
            "buffers"_a, "arrays"_a, "instructions"_a, "threads"_a = 2)
       .def("set", &PythonPlan::set, "buffer_id"_a, "array"_a)
@@ -198,4 +301,52 @@ NB_MODULE(_native, m) {
              return result;
            },
            "repeats"_a = 10);
+
+  m.def("shuffle",
+        [](std::uint64_t seed, std::uint64_t epoch, std::int64_t n) {
+          if (n < 0 || n >= std::int64_t{1} << 32) refuse("n must lie between 0 and 2^32");
+          std::vector<std::int64_t> order(static_cast<std::size_t>(n));
+          shuffle(seed, epoch, order);
+          return rows_array(order);
+        },
+        "seed"_a, "epoch"_a, "n"_a);
+  m.def("peak",
+        [](const std::string& kind, double seconds) {
+          const nb::gil_scoped_release unlock;
+          return peak(kind, seconds, processors());
+        },
+        "kind"_a, "seconds"_a = 1.0);
+  nb::class_<PythonLoop>(m, "Loop")
+      .def(nb::init<const std::vector<nb::object>&, std::int64_t, nb::sequence, std::vector<std::vector<int>>,
+                    std::vector<std::vector<int>>, const std::vector<std::pair<std::vector<int>, nb::object>>&,
+                    std::vector<int>, std::vector<int>, std::uint64_t, std::int64_t, bool, std::int64_t, std::int64_t,
+                    nb::sequence>(),
+           "plans"_a, "batch"_a, "sources"_a, "inputs"_a, "totals"_a, "collects"_a, "key"_a, "loss"_a, "seed"_a = 0,
+           "epochs"_a = 1, "shuffle"_a = true, "first_epoch"_a = 0, "first_step"_a = 0, "watch"_a = nb::list())
+      .def("advance", &PythonLoop::advance, "seconds"_a, "epochs"_a)
+      .def("stop", &PythonLoop::stop)
+      .def("rewind", [](PythonLoop& self, std::int64_t step) { self.with([&](Loop& loop) { loop.rewind(step); }); },
+           "step"_a)
+      .def("snapshot", [](PythonLoop& self) { self.with([](Loop& loop) { loop.snapshot(); }); })
+      .def("rows",
+           [](PythonLoop& self, std::int64_t step) {
+             return rows_array(self.with([&](Loop& loop) { return loop.rows(step); }));
+           },
+           "step"_a)
+      .def("take_totals",
+           [](PythonLoop& self) {
+             std::size_t columns = 0;
+             const auto totals = self.with([&](Loop& loop) {
+               columns = loop.totals_size();
+               return loop.take_totals();
+             });
+             return totals_array(totals, columns, false);
+           })
+      .def("partial_totals",
+           [](PythonLoop& self) {
+             return totals_array(self.with([](Loop& loop) { return loop.partial_totals(); }), 0, true);
+           })
+      .def_prop_ro("epoch", [](PythonLoop& self) { return self.with([](Loop& loop) { return loop.epoch(); }); })
+      .def_prop_ro("position", [](PythonLoop& self) { return self.with([](Loop& loop) { return loop.position(); }); })
+      .def_prop_ro("step", [](PythonLoop& self) { return self.with([](Loop& loop) { return loop.step(); }); });
 }
