@@ -1,0 +1,185 @@
+"""Programs for a network: one training step, one evaluation step, one prediction, each for a known batch size.
+
+A step is a single graph: forward pass, loss, derivatives, the optimizer's updates and the metrics' statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy
+
+from pellucid import ops
+from pellucid.core.autodiff import gradients
+from pellucid.core.graph import Program, Tensor, scope
+from pellucid.core.sources import feed
+from pellucid.core.spec import known
+from pellucid.nn.construction import Construction, constructing
+from pellucid.nn.losses import Loss
+from pellucid.nn.metrics import Metric
+from pellucid.nn.network import Network
+from pellucid.nn.optimizers import Optimizer
+
+
+@dataclass
+class Objective:
+    """What training aims at: a loss and metrics for each output, and the optimizer."""
+
+    losses: list[Loss]
+    loss_weights: list[float]
+    metrics: list[list[Metric]]
+    weighted_metrics: list[list[Metric]]
+    optimizer: Optimizer
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Everything that a step's graph depends on besides the network: sizes and dtypes of one batch."""
+
+    batch: int
+    inputs: tuple[tuple[int, ...], ...]  # shapes of one example of each input
+    labels: tuple[tuple[int, ...], ...] = ()
+    weighted: tuple[bool, ...] = ()  # whether each output has sample weights
+    training: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One figure of an epoch's logs, computed from totals between two places."""
+
+    name: str
+    start: int
+    stop: int
+    metric: Metric | None = None
+    sizes: tuple[tuple[int, ...], ...] = ()
+
+    def value(self, totals: numpy.ndarray, rows: int) -> Any:
+        """A loss is a mean over examples; a metric knows its own formula."""
+        mine = totals[self.start : self.stop]
+        if self.metric is None:
+            return float(mine[0]) / max(rows, 1)
+        parts, at = [], 0
+        for shape in self.sizes:
+            parts.append(mine[at : at + prod(shape)].reshape(shape))
+            at += prod(shape)
+        return self.metric.compute(*parts)
+
+
+@dataclass
+class Step:
+    """A program with the meaning of its outputs: `totals` leading ones are added up over an epoch into `entries`."""
+
+    program: Program
+    entries: list[Entry] = field(default_factory=list)
+    totals: int = 0
+    keyed: bool = False
+
+    def logs(self, totals: numpy.ndarray, rows: int) -> dict[str, Any]:
+        """The figures of an epoch, by name."""
+        return {entry.name: entry.value(totals, rows) for entry in self.entries}
+
+
+def prediction_step(network: Network, signature: Signature) -> Step:
+    """Inputs → outputs."""
+    inputs = _feeds(network, signature)
+    with constructing(Construction(training=False)):
+        outputs = network.forward(inputs, training=False)
+    return Step(Program(tuple(inputs), outputs))
+
+
+def objective_step(network: Network, objective: Objective, signature: Signature) -> Step:
+    """Inputs, labels and weights → loss and metrics; in training also the updates of weights and optimizer."""
+    inputs = _feeds(network, signature)
+    labels = [
+        feed((signature.batch, *shape), loss.label_dtype, f"labels of {name}")
+        for shape, loss, name in zip(signature.labels, objective.losses, network.output_names, strict=True)
+    ]
+    weights = [
+        feed((signature.batch,), "float32", f"weights of {name}") if weighted else None
+        for weighted, name in zip(signature.weighted, network.output_names, strict=True)
+    ]
+    key = feed((4,), "uint32", "key") if signature.training else None
+    construction = Construction(training=signature.training, key=key)
+    with constructing(construction):
+        outputs = network.forward(inputs, training=signature.training)
+    parts = _losses(network, objective, labels, outputs, weights)
+    with scope("loss"):
+        loss = _total([part * weight if weight != 1.0 else part for part, weight in zip(parts, objective.loss_weights, strict=True)])
+        if construction.penalties:
+            loss = loss + _total(construction.penalties)
+    updates = ()
+    if signature.training:
+        updates = _updates(network, objective.optimizer, loss, construction)
+    totals, entries = _figures(network, objective, signature.batch, loss, parts, labels, outputs, weights)
+    fed = (*inputs, *labels, *(weight for weight in weights if weight is not None), *((key,) if key is not None else ()))
+    return Step(Program(fed, tuple(totals), updates), entries, len(totals), key is not None)
+
+
+def _feeds(network: Network, signature: Signature) -> list[Tensor]:
+    return [
+        feed((signature.batch, *shape), x.dtype, name)
+        for x, name, shape in zip(network.inputs, network.input_names, signature.inputs, strict=True)
+    ]
+
+
+def _losses(network: Network, objective: Objective, labels: Any, outputs: Any, weights: Any) -> list[Tensor]:
+    parts = []
+    for loss, label, output, weight, name in zip(objective.losses, labels, outputs, weights, network.output_names, strict=True):
+        with scope("loss" if len(outputs) == 1 else f"loss of {name}"):
+            parts.append(loss(_like_output(label, output, loss), output, weight))
+    return parts
+
+
+def _like_output(label: Tensor, output: Tensor, loss: Loss) -> Tensor:
+    """Labels [batch] or [batch, 1] in the rank that the loss compares with the output."""
+    rank = output.rank - 1 if loss.label_dtype == "int32" else output.rank
+    if label.rank == rank + 1 and label.shape[-1] == 1:
+        return ops.squeeze(label, -1)
+    if label.rank == rank - 1 and output.shape[-1] == 1:
+        return ops.expand_dims(label, -1)
+    return label
+
+
+def _updates(network: Network, optimizer: Optimizer, loss: Tensor, construction: Construction) -> tuple[Any, ...]:
+    parameters = network.trainable_variables
+    found = gradients(loss, [parameter.tensor for parameter in parameters])
+    with scope("optimizer"):
+        return (*optimizer.apply(found, parameters), *construction.updates)
+
+
+def _figures(
+    network: Network, objective: Objective, batch: int, loss: Tensor, parts: Sequence[Tensor], labels: Any, outputs: Any, weights: Any
+) -> tuple[list[Tensor], list[Entry]]:
+    """The outputs to add up over an epoch, and what they mean."""
+    totals: list[Tensor] = [loss * float(batch)]
+    entries, at = [Entry("loss", 0, 1)], 1
+    several = len(outputs) > 1
+    for part, name in zip(parts, network.output_names, strict=True):
+        if several:
+            totals.append(part * float(batch))
+            entries.append(Entry(f"{name}_loss", at, at + 1))
+            at += 1
+    for place, (label, output, name) in enumerate(zip(labels, outputs, network.output_names, strict=True)):
+        with scope("metrics"):
+            truth = _like_output(label, output, objective.losses[place])
+            for metric, weight in (
+                *((metric, None) for metric in objective.metrics[place]),
+                *((metric, weights[place]) for metric in objective.weighted_metrics[place]),
+            ):
+                statistics = metric.statistics(truth, output, weight)
+                sizes = tuple(known(value.shape) for value in statistics)
+                size = sum(map(prod, sizes))
+                entries.append(Entry(f"{name}_{metric.name}" if several else metric.name, at, at + size, metric, sizes))
+                totals += statistics
+                at += size
+    return totals, entries
+
+
+def _total(parts: Sequence[Tensor]) -> Tensor:
+    result = parts[0]
+    for part in parts[1:]:
+        result = result + part
+    return result
