@@ -1,4 +1,5 @@
-"""What layers share while a network's graph is being built: training or not, the random key, penalties and updates."""
+"""What layers share while a network is being built: training or not, the random key, penalties and updates; and whether
+weights are drawn, or start at zero because values from a file follow."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from pellucid.core.graph import Tensor, Variable
-from pellucid.errors import StateError
+from pellucid.errors import ModelFileError, StateError
 
 
 @dataclass
@@ -46,3 +47,60 @@ def constructing(construction: Construction) -> Iterator[Construction]:
         yield construction
     finally:
         _current.reset(token)
+
+
+MAX_WEIGHT = 2**30  # numbers in one weight: 4 GiB in float32
+
+
+@dataclass
+class Restoring:
+    """The numbers that a model file still has for weights that are not made yet."""
+
+    left: int
+
+    def take(self, count: int, what: str) -> None:
+        """Count the numbers of one weight; raises `ModelFileError` before any memory is spent on too many."""
+        if count > self.left:
+            raise ModelFileError(
+                f"{what} would have {count:,} numbers, but the file has only {self.left:,} left for it"
+            )
+        self.left -= count
+
+
+_restoring: ContextVar[Restoring | None] = ContextVar("restoring", default=None)
+
+
+def restored() -> Restoring | None:
+    """The restoring under way, or none."""
+    return _restoring.get()
+
+
+@contextmanager
+def restoring(numbers: int) -> Iterator[None]:
+    """Weights made inside this block start at zero, undrawn, and have at most `numbers` numbers together.
+
+    For building a network whose values follow from a file: a description cannot make it need more memory than the file.
+    """
+    token = _restoring.set(Restoring(numbers))
+    try:
+        yield
+    finally:
+        _restoring.reset(token)
+
+
+_replaying: ContextVar[bool] = ContextVar("replaying", default=False)
+
+
+def is_replaying() -> bool:
+    """Whether a recorded network is being built again, rather than layers being called by hand."""
+    return _replaying.get()
+
+
+@contextmanager
+def replaying() -> Iterator[None]:
+    """Build a recorded network inside this block."""
+    token = _replaying.set(True)
+    try:
+        yield
+    finally:
+        _replaying.reset(token)

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy
 
-from pellucid.errors import ArgumentError
+from pellucid.core.spec import show_shape
+from pellucid.errors import ArgumentError, ShapeError
+from pellucid.nn import arguments
 from pellucid.nn.registry import Configured, from_config, look_up
 
 _entropy = numpy.random.SeedSequence()
@@ -53,8 +55,94 @@ class Ones(Initializer):
         return numpy.ones(shape)
 
 
+class Constant(Initializer):
+    """A given number everywhere, or given numbers that broadcast to the shape.
+
+    >>> Constant(0.5)((2,))
+    array([0.5, 0.5])
+    """
+
+    def __init__(self, value: Any = 0.0) -> None:
+        self.value = arguments.numbers("Constant", "value", value)
+
+    def draw(self, shape: tuple[int, ...], random: numpy.random.Generator) -> numpy.ndarray:
+        try:
+            return numpy.broadcast_to(numpy.asarray(self.value), shape)
+        except ValueError as error:
+            given = show_shape(numpy.shape(self.value))
+            raise ShapeError(f"Constant: values {given} do not broadcast to a weight {show_shape(shape)}") from error
+
+
+class Identity(Initializer):
+    """The identity matrix times `gain`."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = arguments.number("Identity", "gain", gain)
+
+    def draw(self, shape: tuple[int, ...], random: numpy.random.Generator) -> numpy.ndarray:
+        if len(shape) != 2:
+            raise ShapeError(f"Identity makes matrices; a weight {show_shape(shape)} needs another initializer")
+        return self.gain * numpy.eye(*shape)
+
+
+class RandomNormal(Initializer):
+    """Normal numbers."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        owner = type(self).__name__
+        self.mean = arguments.number(owner, "mean", mean)
+        self.stddev = arguments.number(owner, "stddev", stddev, 0.0)
+        self.seed = arguments.seed(owner, seed)
+
+    def draw(self, shape: tuple[int, ...], random: numpy.random.Generator) -> numpy.ndarray:
+        return random.normal(self.mean, self.stddev, shape)
+
+
+class TruncatedNormal(RandomNormal):
+    """Normal numbers, drawn again where beyond two deviations (their variance is then 0.774·stddev²)."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(mean, stddev, seed)
+
+    def draw(self, shape: tuple[int, ...], random: numpy.random.Generator) -> numpy.ndarray:
+        return self.mean + self.stddev * truncated_normal(random, shape)
+
+
+class RandomUniform(Initializer):
+    """Even numbers from `minval` to `maxval`."""
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
+        self.minval = arguments.number("RandomUniform", "minval", minval)
+        self.maxval = arguments.number("RandomUniform", "maxval", maxval, self.minval)
+        self.seed = arguments.seed("RandomUniform", seed)
+
+    def draw(self, shape: tuple[int, ...], random: numpy.random.Generator) -> numpy.ndarray:
+        return random.uniform(self.minval, self.maxval, shape)
+
+
+class Orthogonal(Initializer):
+    """A random matrix with orthonormal rows or columns, whichever are fewer, times `gain`. Saxe et al. 2014.
+
+    A weight [..., out] of more axes is taken as a matrix [product of the others, out].
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        self.gain = arguments.number("Orthogonal", "gain", gain)
+        self.seed = arguments.seed("Orthogonal", seed)
+
+    def draw(self, shape: tuple[int, ...], random: numpy.random.Generator) -> numpy.ndarray:
+        if len(shape) < 2:
+            raise ShapeError(
+                f"Orthogonal needs at least two axes; a weight {show_shape(shape)} needs another initializer"
+            )
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        q, r = numpy.linalg.qr(random.standard_normal((max(rows, columns), min(rows, columns))))
+        q *= numpy.where(numpy.diag(r) < 0, -1.0, 1.0)  # makes the draw even over all rotations: Mezzadri 2007
+        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+
+
 class VarianceScaling(Initializer):
-    """Numbers of variance scale/n, where n is the fan-in, the fan-out or their mean; normal ones are cut at two deviations.
+    """Numbers of variance scale/n; n is the fan-in, the fan-out or their mean. Normal ones are cut at two deviations.
 
     Glorot & Bengio 2010; He et al. 2015; LeCun et al. 1998.
     """
@@ -62,11 +150,13 @@ class VarianceScaling(Initializer):
     def __init__(
         self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal", seed: int | None = None
     ) -> None:
-        if scale <= 0:
-            raise ArgumentError(f"VarianceScaling: scale must be above 0, got {scale!r}")
+        owner = type(self).__name__
+        if arguments.number(owner, "scale", scale, 0.0) == 0.0:
+            raise ArgumentError(f"{owner}: scale must be above 0, got {scale!r}")
         look_up("mode", dict.fromkeys(("fan_in", "fan_out", "fan_avg")), mode)
         look_up("distribution", dict.fromkeys(("truncated_normal", "untruncated_normal", "uniform")), distribution)
-        self.scale, self.mode, self.distribution, self.seed = scale, mode, distribution, seed
+        self.scale, self.mode, self.distribution = float(scale), mode, distribution
+        self.seed = arguments.seed(owner, seed)
 
     def draw(self, shape: tuple[int, ...], random: numpy.random.Generator) -> numpy.ndarray:
         fan_in, fan_out = fans(shape)
@@ -88,6 +178,41 @@ class GlorotUniform(VarianceScaling):
         super().__init__(1.0, "fan_avg", "uniform", seed)
 
 
+class GlorotNormal(VarianceScaling):
+    """Cut normal numbers of variance 2 / (fan-in + fan-out). Glorot & Bengio 2010."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(1.0, "fan_avg", "truncated_normal", seed)
+
+
+class HeUniform(VarianceScaling):
+    """Even numbers within √(6 / fan-in). He et al. 2015."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(2.0, "fan_in", "uniform", seed)
+
+
+class HeNormal(VarianceScaling):
+    """Cut normal numbers of variance 2 / fan-in. He et al. 2015."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(2.0, "fan_in", "truncated_normal", seed)
+
+
+class LecunUniform(VarianceScaling):
+    """Even numbers within √(3 / fan-in). LeCun et al. 1998."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(1.0, "fan_in", "uniform", seed)
+
+
+class LecunNormal(VarianceScaling):
+    """Cut normal numbers of variance 1 / fan-in. LeCun et al. 1998."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(1.0, "fan_in", "truncated_normal", seed)
+
+
 def fans(shape: Sequence[int]) -> tuple[float, float]:
     """Inputs and outputs of one unit: [in, out], or [..., in, out] with a receptive field before."""
     if len(shape) < 2:
@@ -106,17 +231,42 @@ def truncated_normal(random: numpy.random.Generator, shape: tuple[int, ...]) -> 
 
 
 INITIALIZERS: dict[str, type[Initializer]] = {
-    "zeros": Zeros, "ones": Ones, "glorot_uniform": GlorotUniform, "variance_scaling": VarianceScaling,
-}  # fmt: skip
+    "constant": Constant,
+    "glorot_normal": GlorotNormal,
+    "glorot_uniform": GlorotUniform,
+    "he_normal": HeNormal,
+    "he_uniform": HeUniform,
+    "identity": Identity,
+    "lecun_normal": LecunNormal,
+    "lecun_uniform": LecunUniform,
+    "normal": RandomNormal,
+    "one": Ones,
+    "ones": Ones,
+    "orthogonal": Orthogonal,
+    "random_normal": RandomNormal,
+    "random_uniform": RandomUniform,
+    "truncated_normal": TruncatedNormal,
+    "uniform": RandomUniform,
+    "variance_scaling": VarianceScaling,
+    "zero": Zeros,
+    "zeros": Zeros,
+}
 _CLASSES = {kind.__name__: kind for kind in INITIALIZERS.values()}
 
 
 def get(identifier: Any) -> Initializer:
-    """An initializer from its name, its configuration or itself."""
+    """An initializer from its name, its class, its configuration or itself.
+
+    >>> get("he_normal"), get("HeNormal"), get({"class_name": "Constant", "config": {"value": 2.0}})
+    (HeNormal(seed=None), HeNormal(seed=None), Constant(value=2.0))
+    """
     if isinstance(identifier, Initializer):
         return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Initializer):
+        return identifier()
     if isinstance(identifier, str):
-        return look_up("initializer", {**INITIALIZERS, **_CLASSES}, identifier)()
+        known = INITIALIZERS if identifier not in _CLASSES else _CLASSES
+        return look_up("initializer", known, identifier)()
     if isinstance(identifier, dict):
         return from_config("initializer", _CLASSES, identifier)
     raise ArgumentError(f"an initializer is a name or an Initializer object, got {identifier!r}")

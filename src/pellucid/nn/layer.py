@@ -8,21 +8,24 @@ summaries. Defining the class registers it by name, which is the only way a mode
 from __future__ import annotations
 
 import inspect
+import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Union
+from itertools import chain, count
+from typing import Any, ClassVar
 
 import numpy
 
 from pellucid.core.graph import Tensor, Variable, scope
+from pellucid.core.op import registry
 from pellucid.core.spec import Shape, show_shape
-from pellucid.errors import ArgumentError, DtypeError, ShapeError, StateError
-from pellucid.nn import activations, initializers, regularizers
-from pellucid.nn.construction import Construction, current
+from pellucid.errors import ArgumentError, DtypeError, ShapeError, StateError, nearest
+from pellucid.nn import activations, arguments, initializers, regularizers
+from pellucid.nn.construction import MAX_WEIGHT, Construction, current, is_replaying, restored
 
-Inputs = Union[Tensor, Sequence[Tensor]]
+Inputs = Tensor | Sequence[Tensor]
 
 layers: dict[str, type[Layer]] = {}
 
@@ -34,7 +37,7 @@ class Call:
     layer: Layer
     inputs: tuple[Tensor, ...]
     listed: bool  # whether the layer took its inputs as a list
-    outputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...]
 
 
 class Layer:
@@ -45,6 +48,12 @@ class Layer:
     """
 
     takes_training: ClassVar[bool]
+    takes_inputs: ClassVar[tuple[int, float]]  # how many at least and at most
+
+    # What subclasses write. `build(*shapes)` makes the variables, now that the shapes of the inputs are known (the
+    # batch stays `None`); `call(*tensors)` builds the nodes, and a parameter `training` of it is told which it is.
+    build: Callable[..., None]
+    call: Callable[..., Any]
 
     def __init__(
         self,
@@ -53,35 +62,41 @@ class Layer:
         trainable: bool = True,
         input_shape: Sequence[int | None] | None = None,
         input_dim: int | None = None,
+        **unknown: Any,
     ) -> None:
-        self._name = name
-        self.trainable = trainable
+        kind = type(self).__name__
+        for argument in unknown:
+            raise ArgumentError(
+                f"{kind} has no argument {argument!r}{nearest(argument, ['name', *arguments_of(type(self))])}"
+            )
+        if name is not None and (not isinstance(name, str) or not name):
+            raise ArgumentError(f"{kind}: name must be a text, got {name!r}")
+        self._name, self.named = name, name is not None
+        self.trainable = arguments.flag(kind, "trainable", trainable)
         if input_dim is not None:
             if input_shape is not None:
-                raise ArgumentError(f"{type(self).__name__}: give input_shape or input_dim, not both")
-            input_shape = (input_dim,)
-        self.input_shape: Shape | None = None if input_shape is None else tuple(input_shape)
+                raise ArgumentError(f"{kind}: give input_shape or input_dim, not both")
+            input_shape = (arguments.whole(kind, "input_dim", input_dim),)
+        self.input_shape: Shape | None = (
+            None if input_shape is None else arguments.shape(kind, "input_shape", input_shape)
+        )
         self.variables: list[Variable] = []
         self.built = False
         self._initial: list[initializers.Initializer] = []
         self._penalties: list[tuple[Variable, regularizers.Regularizer]] = []
         self.activity_regularizer: regularizers.Regularizer | None = None
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, registered: bool = True, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if not registered:
+            return  # what a family of layers shares
         layers[cls.__name__] = cls
-        cls.takes_training = "training" in inspect.signature(cls.call).parameters
-
-    # What subclasses write
-
-    def build(self, *shapes: Shape) -> None:
-        """Make the variables, now that the shapes of the inputs are known (the batch stays `None`)."""
-
-    def call(self, *inputs: Tensor) -> Any:
-        """Build the nodes of this layer; a parameter `training`, where there is one, tells training from prediction."""
-        raise NotImplementedError
-
-    # What they get
+        parameters = dict(inspect.signature(cls.call).parameters)
+        cls.takes_training = parameters.pop("training", None) is not None
+        tensors = list(parameters.values())[1:]  # without self
+        several = any(item.kind is item.VAR_POSITIONAL for item in tensors)
+        least = sum(item.default is item.empty and item.kind is not item.VAR_POSITIONAL for item in tensors)
+        cls.takes_inputs = (least, math.inf if several else len(tensors))
 
     @property
     def name(self) -> str:
@@ -89,7 +104,13 @@ class Layer:
 
     @name.setter
     def name(self, value: str) -> None:
-        self._name = value
+        self._name, self.named = value, True
+
+    def name_apart(self, taken: Collection[str]) -> None:
+        """Take a name that is free: the present one, or the class's with the first number that makes it so."""
+        base = _snake(type(self).__name__)
+        candidates = chain([self.name, base], (f"{base}_{number}" for number in count(1)))
+        self._name = next(name for name in candidates if name not in taken)
 
     def add_weight(
         self,
@@ -100,15 +121,26 @@ class Layer:
         regularizer: Any = None,
         dtype: str = "float32",
     ) -> Variable:
-        """A new variable of this layer, filled by an initializer and, with a regularizer, penalised in training."""
+        """A new variable of this layer, filled by an initializer and, with a regularizer, penalised in training.
+
+        Raises `ShapeError` for an unknown size, and for more than 2³⁰ numbers (4 GiB in float32) before memory is used.
+        """
         if None in shape:
             raise ShapeError(
                 f"layer {self.name}: {name} would have the shape {show_shape(shape)}; "
                 "give the input a known size on every axis but the batch"
             )
         start = initializers.get(initializer)
-        sizes = tuple(int(size) for size in shape if size is not None)
-        variable = Variable(start(sizes).astype(dtype), name, trainable)
+        sizes = tuple(int(length) for length in shape if length is not None)
+        size, what = math.prod(sizes), f"layer {self.name}: {name} {show_shape(shape)}"
+        if size > MAX_WEIGHT:
+            raise ShapeError(f"{what} would have {size:,} numbers; one weight can have {MAX_WEIGHT:,}")
+        restoration = restored()
+        if restoration is not None:
+            restoration.take(size, what)
+            variable = Variable(numpy.zeros(sizes, dtype), name, trainable)
+        else:
+            variable = Variable(start(sizes).astype(dtype), name, trainable)
         self.variables.append(variable)
         self._initial.append(start)
         penalty = regularizers.get(regularizer)
@@ -124,27 +156,59 @@ class Layer:
     def __call__(self, inputs: Inputs, *more: Tensor, training: bool | None = None) -> Any:
         """Build this layer's nodes on one tensor, or on a list of them."""
         listed = isinstance(inputs, (list, tuple))
-        tensors = (*inputs, *more) if listed else (inputs, *more)  # type: ignore[misc]
+        if not isinstance(inputs, Tensor) and not listed:
+            raise ArgumentError(self._called_on(inputs))
+        tensors: tuple[Tensor, ...] = (inputs, *more) if isinstance(inputs, Tensor) else (*inputs, *more)
         for value in tensors:
             if not isinstance(value, Tensor):
-                raise ArgumentError(
-                    f"layer {self.name} was called on a {type(value).__name__}; layers are called on Input(...) and on "
-                    "the outputs of other layers. For values use model.predict(x)"
-                )
-        call = Call(self, tensors, listed)
+                raise ArgumentError(self._called_on(value))
+        self._count_inputs(tensors)
         construction = current()
         with scope(self.name), self._located(tensors):
             if not self.built:
-                self.build(*(value.shape for value in tensors))
-                self.built = True
-            options = {"training": construction.training if training is None else training} if self.takes_training else {}
+                self._build(tensors)
+            options = (
+                {"training": construction.training if training is None else training} if self.takes_training else {}
+            )
             result = self.call(*tensors, **options)
-            call.outputs = result if isinstance(result, tuple) else (result,)
-            self._add_penalties(construction, call.outputs)
-        for output in call.outputs:
+            outputs: tuple[Tensor, ...] = result if isinstance(result, tuple) else (result,)
+            self._add_penalties(construction, outputs)
+            if not is_replaying():
+                # What comes out unchanged (of Dropout outside of training, say) gets its own node to be recorded by.
+                outputs = tuple(_copy(value) if value in tensors else value for value in outputs)
+        call = Call(self, tensors, listed, outputs)
+        for output in outputs:
             if output not in tensors:
                 output.origin = call
-        return result
+        return outputs if isinstance(result, tuple) else outputs[0]
+
+    def _called_on(self, value: object) -> str:
+        return (
+            f"layer {self.name} was called on a {type(value).__name__}; layers are called on Input(…) and on the outputs "
+            "of other layers. For values use model.predict(x)"
+        )
+
+    def _count_inputs(self, tensors: Sequence[Tensor]) -> None:
+        least, most = self.takes_inputs
+        if not least <= len(tensors) <= most:
+            wanted = (
+                f"{least}" if least == most else f"at least {least}" if most == math.inf else f"{least} to {most:.0f}"
+            )
+            repair = "; join them first, as in Concatenate()([a, b])" if most == 1 and tensors else ""
+            raise ShapeError(
+                f"layer {self.name} ({type(self).__name__}) takes {wanted} input{'s' * (wanted != '1')}, "
+                f"got {len(tensors)}{repair}"
+            )
+
+    def _build(self, tensors: Sequence[Tensor]) -> None:
+        """Make the variables, all or none."""
+        try:
+            if hasattr(self, "build"):
+                self.build(*(value.shape for value in tensors))
+            self.built = True
+        finally:
+            if not self.built:
+                self.variables, self._initial, self._penalties = [], [], []
 
     @contextmanager
     def _located(self, tensors: Sequence[Tensor]) -> Iterator[None]:
@@ -155,6 +219,7 @@ class Layer:
             if getattr(error, "located", False):
                 raise
             before = [f"{value.origin.layer.name} {show_shape(value.shape)}" for value in tensors if value.origin]
+            before = before or [f"input {show_shape(value.shape)}" for value in tensors]
             after = f" (after {', '.join(before)})" if before else ""
             located = type(error)(f"layer {self.name}{after}: {error}")
             located.located = True  # type: ignore[union-attr]
@@ -192,7 +257,10 @@ class Layer:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer, as plain JSON values."""
-        return {"name": self.name, **{argument: plain(getattr(self, argument)) for argument in arguments_of(type(self))}}
+        return {
+            "name": self.name,
+            **{argument: plain(getattr(self, argument)) for argument in arguments_of(type(self))},
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Layer:
@@ -201,6 +269,13 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+
+def _copy(value: Tensor) -> Tensor:
+    """The same value, made by a node of its own."""
+    options: dict[str, Any] = {"dtype": value.dtype}
+    copy: Tensor = registry["cast"](**options)(value)
+    return copy
 
 
 def plain(value: Any) -> Any:
@@ -218,10 +293,11 @@ def arguments_of(kind: type) -> list[str]:
     for base in kind.__mro__:
         if "__init__" in base.__dict__:
             parameters = inspect.signature(base.__dict__["__init__"]).parameters.values()
-            names += [item.name for item in parameters if item.kind in (item.POSITIONAL_OR_KEYWORD, item.KEYWORD_ONLY)]
-            if not any(item.kind is item.VAR_KEYWORD for item in parameters):
+            own = [item.name for item in parameters if item.kind in (item.POSITIONAL_OR_KEYWORD, item.KEYWORD_ONLY)]
+            names += [name for name in own if not (base is Layer and name == "input_dim")]  # it becomes input_shape
+            if not any(item.kind is item.VAR_KEYWORD for item in parameters) or base is Layer:
                 break
-    return [name for name in dict.fromkeys(names) if name not in {"self", "name", "input_dim"}]
+    return [name for name in dict.fromkeys(names) if name not in {"self", "name"}]
 
 
 def set_values(variables: Sequence[Variable], values: Sequence[Any], where: str) -> None:
@@ -231,6 +307,8 @@ def set_values(variables: Sequence[Variable], values: Sequence[Any], where: str)
         raise ShapeError(f"{where} has {len(variables)} weights ({wanted}), got {len(values)} arrays")
     arrays = [numpy.asarray(value) for value in values]
     for variable, array in zip(variables, arrays, strict=True):
+        if array.dtype.kind not in "fiub":
+            raise DtypeError(f"{where}: {variable.name} must be numbers, got {array.dtype}")
         if array.shape != variable.shape:
             raise ShapeError(
                 f"{where}: {variable.name} has the shape {show_shape(variable.shape)}, got {show_shape(array.shape)}"

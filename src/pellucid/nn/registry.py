@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 def look_up(kind: str, known: Mapping[str, T], name: str) -> T:
     """The entry of a name; raises `UnknownNameError` with the nearest one."""
-    if name in known:
+    if isinstance(name, str) and name in known:
         return known[name]
     raise UnknownNameError(kind, name, known)
 
@@ -48,7 +48,7 @@ class Configured:
         return f"{type(self).__name__}({inside})"
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.arguments() == other.arguments()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.arguments() == other.arguments()
 
     def __hash__(self) -> int:
         return hash(repr(self))

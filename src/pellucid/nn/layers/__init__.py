@@ -1,5 +1,37 @@
 """The layers, under Keras's names."""
 
-from pellucid.nn.layers.core import Dense, Input, InputLayer
+from pellucid.nn.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from pellucid.nn.layers.core import Dense, Embedding, Identity, Input, InputLayer
+from pellucid.nn.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from pellucid.nn.layers.preprocessing import CategoryEncoding, FillMissing, LogScale, Normalization, Rescaling
+from pellucid.nn.layers.regularization import Dropout
+from pellucid.nn.layers.reshaping import Flatten, Reshape
 
-__all__ = ["Dense", "Input", "InputLayer"]
+__all__ = [
+    "ELU",
+    "Activation",
+    "Add",
+    "Average",
+    "CategoryEncoding",
+    "Concatenate",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "FillMissing",
+    "Flatten",
+    "Identity",
+    "Input",
+    "InputLayer",
+    "LeakyReLU",
+    "LogScale",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Normalization",
+    "PReLU",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "Softmax",
+    "Subtract",
+]

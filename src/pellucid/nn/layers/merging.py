@@ -1,0 +1,109 @@
+"""Layers that make one value of several: `Add()([a, b])`. Values broadcast; the batch must be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, ClassVar
+
+from pellucid import ops
+from pellucid.core.graph import Tensor
+from pellucid.core.spec import show_shape
+from pellucid.errors import ArgumentError, ShapeError
+from pellucid.nn import arguments
+from pellucid.nn.layer import Inputs, Layer
+
+
+class Merge(Layer, registered=False):
+    """What merge layers share: they take one list of tensors."""
+
+    def __call__(self, inputs: Inputs, *more: Tensor, training: bool | None = None) -> Any:
+        if not isinstance(inputs, (list, tuple)) or more:
+            kind = type(self).__name__
+            raise ArgumentError(f"layer {self.name} ({kind}) takes one list of tensors: {kind}()([a, b])")
+        return super().__call__(inputs, training=training)
+
+    def need_one_batch(self, values: tuple[Tensor, ...]) -> None:
+        if len({value.shape[0] for value in values if value.rank} - {None}) > 1 or any(
+            not value.rank for value in values
+        ):
+            shapes = ", ".join(show_shape(value.shape) for value in values)
+            raise ShapeError(f"{type(self).__name__} needs values of the same batch, got {shapes}")
+
+
+class Elementwise(Merge, registered=False):
+    """What merge layers share that work place by place. A value of fewer axes gets axes of size 1 after the batch."""
+
+    combine: ClassVar[Callable[[Tensor, Tensor], Tensor]]
+
+    def call(self, first: Tensor, *others: Tensor) -> Tensor:
+        values = (first, *others)
+        self.need_one_batch(values)
+        rank = max(value.rank for value in values)
+        return self.merge([reduce(lambda x, _: ops.expand_dims(x, 1), range(rank - x.rank), x) for x in values])
+
+    def merge(self, values: list[Tensor]) -> Tensor:
+        return reduce(type(self).combine, values)
+
+
+class Add(Elementwise):
+    """y = a + b + …
+
+    >>> from pellucid.nn.layers import Input
+    >>> Add()([Input(shape=(3,)), Input(shape=(3,))]).shape
+    (None, 3)
+    """
+
+    combine = ops.add
+
+
+class Subtract(Elementwise):
+    """y = a - b, of exactly two values."""
+
+    combine = ops.subtract
+
+    def call(self, first: Tensor, second: Tensor) -> Tensor:  # type: ignore[override]
+        return super().call(first, second)
+
+
+class Multiply(Elementwise):
+    """y = a·b·…"""
+
+    combine = ops.multiply
+
+
+class Average(Elementwise):
+    """y = (a + b + …) / n."""
+
+    combine = ops.add
+
+    def merge(self, values: list[Tensor]) -> Tensor:
+        return super().merge(values) / float(len(values))
+
+
+class Maximum(Elementwise):
+    """y = max(a, b, …)."""
+
+    combine = ops.maximum
+
+
+class Minimum(Elementwise):
+    """y = min(a, b, …)."""
+
+    combine = ops.minimum
+
+
+class Concatenate(Merge):
+    """Values one after another along an axis, which is not the batch."""
+
+    def __init__(self, axis: int = -1, **options: Any) -> None:
+        super().__init__(**options)
+        (self.axis,) = arguments.axes("Concatenate", "axis", (axis,))
+        if self.axis == 0:
+            raise ArgumentError("Concatenate: axis 0 is the batch; use axis=-1 for the features")
+
+    def call(self, first: Tensor, *others: Tensor) -> Tensor:
+        self.need_one_batch((first, *others))
+        if self.axis % max(first.rank, 1) == 0 and -first.rank <= self.axis < first.rank:
+            raise ShapeError(f"Concatenate: axis {self.axis} of {show_shape(first.shape)} is the batch")
+        return ops.concatenate([first, *others], axis=self.axis)
