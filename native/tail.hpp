@@ -10,13 +10,6 @@
 
 namespace pellucid::PELLUCID_LEVEL {
 
-inline floats widen(halves x) { return reinterpret_cast<floats>(__builtin_convertvector(x, words) << 16); }
-inline halves narrow(floats x) {  // rounds to nearest even; a NaN stays one (quiet)
-  const words word = reinterpret_cast<words>(x);
-  const words rounded = word + 0x7fffu + ((word >> 16) & 1u);
-  return __builtin_convertvector((x != x ? word | 0x400000u : rounded) >> 16, halves);
-}
-
 // A full vector, with the face of Tail.
 struct Whole {
   template <typename T>

@@ -10,8 +10,9 @@
 
 namespace pellucid {
 
-// Waking a pool and meeting at its end costs a few microseconds: each thread must have several times that to do.
-inline constexpr double microseconds_per_thread = 20.0;
+// Splitting work and meeting at its end costs half a microsecond while the pool is awake, and ten or more when it has
+// gone to sleep: each thread must have several microseconds of work.
+inline constexpr double microseconds_per_thread = 5.0;
 
 // How many of at most `limit` threads are worth waking for work that takes one thread so many microseconds.
 inline int threads_for(double microseconds, int limit) {

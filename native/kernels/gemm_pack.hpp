@@ -2,6 +2,7 @@
 // for every unit of the inner dimension, so that reads are contiguous whatever the operand's own strides.
 #pragma once
 
+#include "../transpose.hpp"
 #include "gemm_tile.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
@@ -22,27 +23,6 @@ inline floats load_pairs(const bfloat16* p, std::int64_t count) {
 // Unit pairs of two rows of neighbours across the inner dimension.
 inline floats join_pairs(floats even, floats odd) {
   return reinterpret_cast<floats>((reinterpret_cast<words>(even) >> 16) | (reinterpret_cast<words>(odd) & 0xffff0000u));
-}
-
-template <int distance, int... lane>
-[[gnu::always_inline]] inline void swap_blocks(floats (&rows)[lanes], std::integer_sequence<int, lane...>) {
-  constexpr int other = static_cast<int>(lanes);  // the first lane of the shuffle's second operand
-#pragma GCC unroll 16
-  for (int i = 0; i < lanes; ++i) {
-    if (i & distance) continue;
-    const floats a = rows[i], b = rows[i + distance];
-    rows[i] = __builtin_shufflevector(a, b, (lane & distance ? lane - distance + other : lane)...);
-    rows[i + distance] = __builtin_shufflevector(a, b, (lane & distance ? lane + other : lane + distance)...);
-  }
-}
-
-// rows[i] becomes column i: at distance 1, 2, 4, … each 2×2 block of lanes swaps its off-diagonal entries.
-template <int distance = 1>
-[[gnu::always_inline]] inline void transpose(floats (&rows)[lanes]) {
-  if constexpr (distance < lanes) {
-    swap_blocks<distance>(rows, std::make_integer_sequence<int, static_cast<int>(lanes)>{});
-    transpose<2 * distance>(rows);
-  }
 }
 
 // One operand as the product sees it: element (k, j), j a row of x or a column of w, stands at k * inner + j * across.

@@ -22,10 +22,10 @@ class Small final : public Kernel {
       w_inner = stride;
     }
     const std::int64_t tiles = (p.rows + tile_rows - 1) / tile_rows;
-    for (std::int64_t column = 0; column < p.columns; column += tile_columns) {
-      const std::int64_t width = std::min(tile_columns, p.columns - column);
-      for (std::int64_t t = 0; t < tiles; ++t) {
-        const std::int64_t row = p.rows * t / tiles, end = p.rows * (t + 1) / tiles;
+    for (std::int64_t t = 0; t < tiles; ++t) {
+      const std::int64_t row = p.rows * t / tiles, end = p.rows * (t + 1) / tiles;
+      for (std::int64_t column = 0; column < p.columns; column += tile_columns) {
+        const std::int64_t width = std::min(tile_columns, p.columns - column);
         steps_.push_back({tile_function(false, end - row, width > lanes ? 2 : 1),
                           {.x = static_cast<const float*>(p.x.data) + row * p.x.across,
                            .x_row = p.x.across,

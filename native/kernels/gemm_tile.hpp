@@ -43,7 +43,7 @@ struct Output {
   Dtype mask_dtype = Dtype::float32;
   Activation activation = Activation::none;
   float* partial = nullptr;  // sums of an inner dimension taken in blocks; y itself when y is float32
-  bool plain = false;        // y is float32 and nothing is done to it
+  bool simple = false;       // all float32, and the activation none or relu: finished in registers
 };
 
 struct Tile {
@@ -58,9 +58,11 @@ struct Tile {
 
 using TileFunction = void (*)(const Tile&, const Output&);
 
+inline floats relu(floats x) { return x < 0.0f ? floats{} : x; }  // a NaN stays
+
 inline floats activate(Activation activation, floats x) {
   switch (activation) {
-    case Activation::relu: return maximum(x, floats{});
+    case Activation::relu: return relu(x);
     case Activation::tanh: return tanh(x);
     case Activation::sigmoid: return sigmoid(x);
     default: return x;
@@ -172,7 +174,7 @@ void multiply_tile(const Tile& tile, const Output& output) {
         for (int v = 0; v < vectors; ++v) sums[r][v] += chain[c][r][v];
   }
 
-  if (tile.last && !output.plain) {
+  if (tile.last && !output.simple) {
     alignas(vector_bytes) float buffer[rows * vectors * lanes];
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
@@ -180,6 +182,32 @@ void multiply_tile(const Tile& tile, const Output& output) {
       for (int v = 0; v < vectors; ++v) store(buffer + (r * vectors + v) * lanes, sums[r][v]);
     finish<vectors>(buffer, rows, tile, output);
     return;
+  }
+  if (tile.last) {
+    if (output.bias) {
+      floats bias[vectors];
+      load_row(output.bias + tile.column, tail, bias);
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) sums[r][v] += bias[v];
+    }
+    if (output.activation == Activation::relu) {
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) sums[r][v] = relu(sums[r][v]);
+    }
+    if (output.mask) {
+      const std::int64_t at = tile.row * output.columns + tile.column;
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; ++r) {
+        floats mask[vectors];
+        load_row(static_cast<const float*>(output.mask) + at + r * output.columns, tail, mask);
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) sums[r][v] = mask[v] > 0.0f ? sums[r][v] : floats{};
+      }
+    }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r) store_row(partial + r * output.columns, tail, sums[r]);

@@ -146,7 +146,8 @@ Product product_of(const Attributes& attributes, Views inputs, Views outputs) {
   }
   if (y.dtype == Dtype::float32) {
     p.output.partial = y.as<float>();
-    p.output.plain = !bias && !mask && p.output.activation == Activation::none;
+    p.output.simple = (!mask || mask.dtype == Dtype::float32) &&
+                      (p.output.activation == Activation::none || p.output.activation == Activation::relu);
   }
   return p;
 }

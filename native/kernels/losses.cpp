@@ -6,6 +6,7 @@
 
 #include "../tail.hpp"
 #include "../threads.hpp"
+#include "../transpose.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 namespace {
@@ -38,7 +39,7 @@ template <typename T>
 float row_maximum(const T* x, std::int64_t size) {
   floats top = splat(-infinity);
   each_vector(size, [&](std::int64_t i, auto at) { top = maximum(top, at.fill(at.load(x + i), -infinity)); });
-  return fold(top, [](float a, float b) { return (a > b) | (a != a) ? a : b; });
+  return across_lanes(top, [](floats a, floats b) { return maximum(a, b); })[0];
 }
 
 // Σ term(i, access), in blocks: a long row's small terms are not lost in a large total.
@@ -52,7 +53,7 @@ template <typename Term>
                 [&](std::int64_t i, auto at) { part += at.fill(term(start + i, at), 0.0f); });
     total += part;
   }
-  return sum(total);
+  return across_lanes(total, [](floats a, floats b) { return a + b; })[0];
 }
 
 template <typename T>
@@ -80,9 +81,33 @@ float row_softmax(const T* x, U* y, std::int64_t size, float top) {
   }
 }
 
+// Rows that fit one vector, a vector of them at a time: transposed, so that lanes are rows and no fold is needed.
 template <typename T, typename U>
-void softmax(const T* x, U* y, std::int64_t size) {
-  row_softmax(x, y, size, row_maximum(x, size));
+void short_softmax(const T* x, U* y, std::int64_t size, std::int64_t rows, float* tops, float* totals) {
+  const Tail tail(size);
+  floats columns[lanes]{};
+  for (std::int64_t i = 0; i < rows; ++i) columns[i] = tail.load(x + i * size);
+  transpose(columns);
+  floats top = columns[0], total{};
+  for (std::int64_t j = 1; j < size; ++j) top = maximum(top, columns[j]);
+  for (std::int64_t j = 0; j < size; ++j) total += columns[j] = exp(columns[j] - top);
+  store(tops, top);
+  store(totals, total);
+  if (!y) return;
+  const floats scale = 1.0f / total;
+  for (std::int64_t j = 0; j < size; ++j) columns[j] *= scale;
+  transpose(columns);
+  for (std::int64_t i = 0; i < rows; ++i) tail.store(y + i * size, columns[i]);
+}
+
+// y = softmax(x) for at most `lanes` rows, with each row's maximum and sum of exponentials; y may be absent.
+template <typename T, typename U>
+void softmax(const T* x, U* y, std::int64_t size, std::int64_t rows, float* tops, float* totals) {
+  if (size <= lanes) return short_softmax(x, y, size, rows, tops, totals);
+  for (std::int64_t i = 0; i < rows; ++i, x += size) {
+    tops[i] = row_maximum(x, size);
+    totals[i] = y ? row_softmax(x, y + i * size, size, tops[i]) : row_exponentials(x, size, tops[i]);
+  }
 }
 
 template <typename T, typename U>
@@ -158,16 +183,27 @@ Table table_of(const View& x, const Same&... same) {
 
 constexpr double exponential_cost = 0.4, plain_cost = 0.1;  // nanoseconds per number, roughly
 
-template <bool logarithm>
-std::unique_ptr<Kernel> make_softmax_kind(const Attributes&, Views inputs, Views outputs, const Context& context) {
+std::unique_ptr<Kernel> make_softmax(const Attributes&, Views inputs, Views outputs, const Context& context) {
   require(inputs.size() == 1 && outputs.size() == 1, "softmax takes x and gives y");
   const auto [rows, size] = table_of(inputs[0], outputs[0]);
   return with_types(
       [&, rows = rows, size = size](auto* x, auto* y) {
         return over_rows(rows, size, exponential_cost, context, [=](std::int64_t row, std::int64_t end) {
-          for (; row < end; ++row)
-            logarithm ? log_softmax(x + row * size, y + row * size, size)
-                      : softmax(x + row * size, y + row * size, size);
+          float tops[lanes], totals[lanes];
+          for (; row < end; row += lanes)
+            softmax(x + row * size, y + row * size, size, std::min(lanes, end - row), tops, totals);
+        });
+      },
+      inputs[0], outputs[0]);
+}
+
+std::unique_ptr<Kernel> make_log_softmax(const Attributes&, Views inputs, Views outputs, const Context& context) {
+  require(inputs.size() == 1 && outputs.size() == 1, "log_softmax takes x and gives y");
+  const auto [rows, size] = table_of(inputs[0], outputs[0]);
+  return with_types(
+      [&, rows = rows, size = size](auto* x, auto* y) {
+        return over_rows(rows, size, exponential_cost, context, [=](std::int64_t row, std::int64_t end) {
+          for (; row < end; ++row) log_softmax(x + row * size, y + row * size, size);
         });
       },
       inputs[0], outputs[0]);
@@ -222,14 +258,12 @@ std::unique_ptr<Kernel> make_crossentropy(const Attributes&, Views inputs, Views
                          [=, bad_id = context.bad_id](std::int64_t begin, std::int64_t end) {
                            for (std::int64_t first = begin; first < end; first += lanes) {
                              const std::int64_t count = std::min(lanes, end - first);
-                             float totals[lanes]{}, label_logits[lanes]{};
+                             float tops[lanes]{}, totals[lanes]{}, label_logits[lanes]{};
+                             softmax(x + first * size, y ? y + first * size : y, size, count, tops, totals);
                              for (std::int64_t i = 0; i < count; ++i) {
                                const std::int64_t row = first + i;
-                               const float top = row_maximum(x + row * size, size);
-                               totals[i] = y ? row_softmax(x + row * size, y + row * size, size, top)
-                                             : row_exponentials(x + row * size, size, top);
                                if (in_range(labels[row], size, bad_id))
-                                 label_logits[i] = number(x[row * size + labels[row]]) - top;
+                                 label_logits[i] = number(x[row * size + labels[row]]) - tops[i];
                              }
                              Part(count).store(loss + first, log(load(totals)) - load(label_logits));
                            }
@@ -262,7 +296,6 @@ std::unique_ptr<Kernel> make_crossentropy_gradient(const Attributes&, Views inpu
       inputs[1], outputs[0]);
 }
 
-constexpr Factory make_softmax = make_softmax_kind<false>, make_log_softmax = make_softmax_kind<true>;
 constexpr Factory make_softmax_gradient = make_gradient_kind<false>,
                   make_log_softmax_gradient = make_gradient_kind<true>;
 
