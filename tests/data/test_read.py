@@ -104,8 +104,13 @@ def test_late_text_is_kept(write: Write) -> None:
 
 def test_lines_above_the_header(write: Write) -> None:
     table = read(write("Report of June\n\na,b,c\n1,2,3\n4,5,6\n7,8,9\n"))
-    assert table.names == ("a", "b", "c") and "first 2 lines" in table.notices[0]
+    assert table.names == ("a", "b", "c") and "header stands in line 3" in table.notices[0]
     assert "line 5" in table.where(1, "a")
+
+
+def test_remarks_above_the_header_but_no_comments_within(write: Write) -> None:
+    assert cells(read(write("# made by hand\n# a, b\na,b\n1,#2\n#3,4\n"))) == {"a": ["1", "#3"], "b": ["#2", "4"]}
+    assert read(write("#a,b\n1,2\n3,4\n")).names == ("#a", "b")
 
 
 def test_quoted_line_ends_do_not_shift_lines(write: Write) -> None:

@@ -57,6 +57,7 @@ def test_housing() -> None:
         (["x", "x", None], "category"),
         ([None, None, None], "empty"),
         (["1", "2.5", "?", "3", "1"], "number"),
+        (["$1,200.50", "900", "$45", "900"], "number"),
         (["1", "2", "three", "four", "1"], "category"),
         ([0, 1, 2, 3, 4], "identifier"),
         ([1, 2, 3, 4, 5], "identifier"),
@@ -165,8 +166,8 @@ def damaged() -> list[Any]:
     good = Schema.infer(read({"size": ["S", "M", "S"], "y": ["a", "b", "a"]}), "y").to_json()
     changes: list[tuple[list[Any], Any]] = [
         ([], None), ([], []), (["version"], 2), (["name"], 3), (["rows"], -1), (["rows"], True), (["rows"], 2**70),
-        (["target"], 4), (["target", "task"], "guess"), (["target", "classes"], ["a"]), (["target", "classes"], ["a", 1]),
-        (["target", "classes"], ["a", "a"]), (["target", "holds"], "float"), (["target", "name"], "z"),
+        (["target"], 4), (["target", "task"], "guess"), (["target", "classes"], ["a"]),
+        (["target", "classes"], ["a", 1]), (["target", "classes"], ["a", "a"]), (["target", "holds"], "float"), (["target", "name"], "z"),
         (["target", "more"], 1), (["fields"], {}), (["fields", 0], 1), (["fields", 0, "kind"], "list"),
         (["fields", 0, "order"], ["S", "S"]), (["fields", 0, "order"], [1]), (["fields", 0, "missing"], 1.5),
         (["fields", 0, "name"], "y"), (["fields", 0, "__class__"], "os"), (["fields"], []),

@@ -27,19 +27,24 @@ TRUTH = {
 _DATE = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?)?)?"
 )
+_AMOUNT = re.compile(r"([-+]?)[$€£¥]?\s?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)\s?[%$€£¥]?")  # $1,200.50, 45 %
 _MOSTLY = 0.95
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 def number(text: str) -> float | None:
-    """The number that a text spells, NaN for a word that means unknown, None for anything else."""
+    """The number that a text spells, NaN for a word that means unknown, None for anything else.
+
+    >>> number("1.5e3"), number("$1,200.50"), number("45 %"), number("?"), number("many")
+    (1500.0, 1200.5, 45.0, nan, None)
+    """
     text = text.strip()
     if text.lower() in UNKNOWN or not text:
         return math.nan
-    if "_" in text:  # Python would read 1_000
-        return None
+    if match := _AMOUNT.fullmatch(text):
+        text = match[1] + match[2].replace(",", "")
     try:
-        return float(text)
+        return float(text) if "_" not in text else None  # Python would read 1_000
     except ValueError:
         return None
 

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,8 @@ _DELIMITED = (".csv", ".tsv", ".txt", ".data")
 _JSON = (".json", ".jsonl", ".ndjson")
 _PARQUET = (".parquet", ".pq")
 # Without BOOLEAN: "yes" and "no" would come back as True and False, and labels must come out as they went in.
-_TYPES = "['BIGINT', 'DOUBLE', 'TIME', 'DATE', 'TIMESTAMP', 'TIMESTAMPTZ', 'VARCHAR']"
+_PLAIN = "'BIGINT', 'DOUBLE', 'VARCHAR'"
+_DATES = "'TIME', 'DATE', 'TIMESTAMP', 'TIMESTAMPTZ'"
 _NUMBERS = ("DECIMAL", "HUGEINT", "UHUGEINT", "FLOAT", "DOUBLE", "BIGNUM")
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 
@@ -106,7 +108,7 @@ def _read_delimited(path: Path, readable: str, scan: Scan) -> Table:
 
     connection = _connect()
     compression = "gzip" if scan.gzipped and scan.encoding == "utf-8" else "none"
-    common = f"compression='{compression}', auto_type_candidates={_TYPES}, header=true"
+    common = f"compression='{compression}', header=true, comment=''"  # a '#' cell is not a comment
     try:
         dialect = _sniff(connection, path, readable, common, scan)
     except duckdb.Error as error:
@@ -126,10 +128,7 @@ def _read_delimited(path: Path, readable: str, scan: Scan) -> Table:
     if dialect.delimiter == ";":  # where ';' separates fields, ',' may be the decimal mark
         options += ", decimal_separator=','" if _decimal_commas(connection, readable, options) else ""
     try:
-        try:
-            fetched = _fetch(connection, f"read_csv(?, {options})", readable)
-        except duckdb.ConversionException:  # a later row does not fit the types of the sample: look at all rows
-            fetched = _fetch(connection, f"read_csv(?, {options}, sample_size=-1)", readable)
+        fetched = _fetch_typed(connection, options, readable)
     except duckdb.Error as error:
         raise inspection.fault(path, scan.encoding, dialect) or _refused(path, error) from None
     if len(fetched) != len(names):
@@ -143,9 +142,30 @@ def _read_delimited(path: Path, readable: str, scan: Scan) -> Table:
     return _table(path, columns, notices, partial(_line, path, scan.encoding, dialect))
 
 
+def _fetch_typed(connection: duckdb.DuckDBPyConnection, options: str, readable: str) -> list[Any]:
+    """The columns, with types guessed from a sample; if a later row breaks the guess, from all rows."""
+    import duckdb
+
+    # The last resort knows no dates: DuckDB takes 'infinity' for one, which no array can hold.
+    attempts = (f"[{_PLAIN}, {_DATES}]", f"[{_PLAIN}, {_DATES}], sample_size=-1", f"[{_PLAIN}], sample_size=-1")
+    for i, attempt in enumerate(attempts):
+        try:
+            return _fetch(connection, f"read_csv(?, {options}, auto_type_candidates={attempt})", readable)
+        except duckdb.ConversionException:
+            if i == len(attempts) - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
 def _sniff(connection: duckdb.DuckDBPyConnection, path: Path, readable: str, common: str, scan: Scan) -> Dialect:
+    remarks = 0
+    with inspection.open_text(path, scan.encoding) as file:
+        while file.readline().startswith(("# ", "##", "#\n", "#\r")):
+            remarks += 1
+    above = f", skip={remarks}" if remarks else ""  # given, it keeps the sniffer from looking for titles
+
     def sniffed(sample: str) -> Dialect:
-        query = f"select Delimiter, Quote, SkipRows from sniff_csv(?, {common}{sample})"
+        query = f"select Delimiter, Quote, SkipRows from sniff_csv(?, {common}{above}{sample})"
         row = connection.execute(query, [readable]).fetchone()
         delimiter, quote, skip = row if row else (",", '"', 0)
         return Dialect(delimiter, "" if quote == "(empty)" else quote, int(skip))
@@ -157,6 +177,8 @@ def _sniff(connection: duckdb.DuckDBPyConnection, path: Path, readable: str, com
         problem = inspection.fault(path, scan.encoding, Dialect(dialect.delimiter, '"', dialect.skip))
         if problem:
             raise problem
+    if len(_first(path, scan, dialect)) == 1:  # with one column, any oddity looks like a title
+        return replace(dialect, skip=remarks)
     return dialect
 
 
@@ -166,24 +188,30 @@ def _likely_delimiter(path: Path, scan: Scan) -> str:
     return max(",;\t|", key=first.count)
 
 
+def _first(path: Path, scan: Scan, dialect: Dialect) -> list[str]:
+    """The first record, which should be the header."""
+    return next((record for _, record in inspection.records(path, scan.encoding, dialect)), [])
+
+
 def _skipped(path: Path, scan: Scan, dialect: Dialect) -> tuple[str, ...]:
     """A notice of the lines above the header; an error if they look like the table's own."""
     if not dialect.skip:
         return ()
     with inspection.open_text(path, scan.encoding) as file:
         above = [file.readline().strip() for _ in range(dialect.skip)]
-    _, first = next(inspection.records(path, scan.encoding, dialect), (1, []))
+    width = len(_first(path, scan, dialect))
     for line in above:
-        if line.count(dialect.delimiter) >= max(1, len(first) - 2) and not line.startswith("#"):
+        if line.count(dialect.delimiter) >= max(1, width - 2) and not line.startswith("#"):
             problem = inspection.fault(path, scan.encoding, Dialect(dialect.delimiter, dialect.quote or '"', 0))
             if problem:
                 raise problem
-    return (f"{path.name}: the first {dialect.skip} lines stand above the header and were passed over",)
+    return (f"{path.name}: the header stands in line {dialect.skip + 1}; what is above it was passed over",)
 
 
 def _decimal_commas(connection: duckdb.DuckDBPyConnection, readable: str, options: str) -> bool:
     def texts(more: str) -> int:
-        described = connection.execute(f"describe select * from read_csv(?, {options}{more})", [readable])
+        reader = f"read_csv(?, {options}, auto_type_candidates=[{_PLAIN}]{more})"
+        described = connection.execute(f"describe select * from {reader}", [readable])
         return sum(row[1] == "VARCHAR" for row in described.fetchall())
 
     return texts(", decimal_separator=','") < texts("")
