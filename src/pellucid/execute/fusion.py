@@ -25,7 +25,7 @@ from pellucid.ops.conversions import Cast, StopGradient
 from pellucid.ops.elementwise import Elementwise
 from pellucid.ops.linear import Matmul
 from pellucid.ops.reduce import BroadcastTo, Sum
-from pellucid.ops.shape import Reshape, Transpose
+from pellucid.ops.shape import Concatenate, Reshape, Transpose
 
 FOLDED = 1 << 16  # elements: larger constants are computed at run time rather than stored
 CLUSTER = 48  # steps of one elementwise kernel
@@ -74,9 +74,11 @@ class Fusion:
         return value
 
     def scalar(self, value: Tensor) -> float | None:
-        """The number of a constant with one element and no axes."""
+        """The number of a constant whose elements are all the same."""
         array = self.constants.get(value)
-        return float(array) if array is not None and array.ndim == 0 else None
+        if array is None or not array.size or (array != array.flat[0]).any():
+            return None
+        return float(array.flat[0])
 
     def operand(self, value: Tensor) -> Tensor:
         """What an elementwise kernel reads for a value: it broadcasts by itself, and skips what changes nothing."""
@@ -200,8 +202,7 @@ class Fusion:
         if isinstance(node.op, Matmul):
             self._claim(self._product(node), [node])
         elif not (self._into_product(node) or self._into_cluster(node)):
-            attributes = {k: list(v) if isinstance(v, tuple) else v for k, v in node.op.attributes.items()}
-            self._claim(Cell(node.op.name, [node], list(node.inputs), list(node.outputs), attributes), [node])
+            self._claim(Cell(node.op.name, [node], list(node.inputs), list(node.outputs), _attributes(node)), [node])
 
     # Products
 
@@ -338,6 +339,15 @@ class Fusion:
         cell.outputs = [member.output for member in cell.nodes if member.output in needed]
         read = [self.operand(value) for member in cell.nodes for value in member.inputs]
         cell.inputs = [value for value in dict.fromkeys(read) if value not in inside and self.scalar(value) is None]
+
+
+def _attributes(node: Node) -> dict[str, Any]:
+    """An op's attributes as the engine takes them; what the output's buffer tells is left out."""
+    told = {"shape", "rows"}
+    attributes = {k: list(v) if isinstance(v, tuple) else v for k, v in node.op.attributes.items() if k not in told}
+    if isinstance(node.op, Concatenate):
+        attributes["axis"] = node.op.axis % node.output.rank
+    return attributes
 
 
 def spec_of(value: Tensor) -> tuple[str, list[int]]:

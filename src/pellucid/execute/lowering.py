@@ -127,10 +127,22 @@ class _Lowering:
             return
         read = self._half if cell.kernel == "matmul" and self.half else self._at
         inputs = [-1 if value is None else read(value) if place < 2 else self._at(value) for place, value in enumerate(cell.inputs)]
-        attributes = dict(cell.attributes)
-        if cell.kernel in ("pad", "broadcast_to", "reshape", "random_uniform", "random_normal"):
-            attributes.pop("shape", None)  # the output buffer tells
-        self._add(cell.kernel, attributes, inputs, [self._out(value) for value in cell.outputs])
+        if cell.kernel == "matmul":
+            inputs[:2] = self._same_leading(inputs[:2])
+        self._add(cell.kernel, dict(cell.attributes), inputs, [self._out(value) for value in cell.outputs])
+
+    def _same_leading(self, operands: list[int]) -> list[int]:
+        """A product's operands with equal leading axes, repeated where they broadcast."""
+        entries = [self.result.buffers[buffer] for buffer in operands]
+        leads = [tuple(entry[2][:-2]) for entry in entries]
+        if leads[0] == leads[1] or leads[1] == ():
+            return operands
+        lead = list(numpy.broadcast_shapes(*leads))
+        for place, (entry, buffer) in enumerate(zip(entries, operands, strict=True)):
+            if entry[2][:-2] != lead:
+                operands[place] = self._new("temporary", entry[1], [*lead, *entry[2][-2:]])
+                self._add("broadcast_to", {}, [buffer], [operands[place]])
+        return operands
 
     def _emit_elementwise(self, cell: Cell) -> None:
         registers = {value: str(place) for place, value in enumerate(cell.inputs)}
@@ -168,20 +180,15 @@ class _Lowering:
                 if value is not None:
                     last_read[self.fusion.root(value)] = place
             maker.update({value: cell for value in cell.outputs})
+        places = {cell: place for place, cell in enumerate(self.fusion.cells)}
         chosen: dict[Tensor, Variable] = {}
         for variable, value in program.updates:
-            cell_or_none = maker.get(value)
-            if cell_or_none is None or value in chosen or value in self.outputs or variable.tensor in self.outputs:
+            cell = maker.get(value)
+            if cell is None or value in chosen or value in self.outputs or variable.tensor in self.outputs:
                 continue
-            cell = cell_or_none
-            old = last_read.get(variable.tensor, -1)
-            writes_itself = cell.kernel in ("elementwise", "adam") and old <= self.fusion.cells.index(cell)
-            alone = cell.kernel not in ("elementwise", "adam") and old < self.fusion.cells.index(cell)
-            if cell.kernel == "elementwise" and any(
-                value is not None and self.fusion.root(value) is variable.tensor and value.shape != variable.shape for value in cell.inputs
-            ):
-                continue
-            if (writes_itself or alone) and value not in self.stored_half:
+            read_here = [v for v in cell.inputs if v is not None and self.fusion.root(v) is variable.tensor]
+            itself = cell.kernel in ("elementwise", "adam") and all(v.shape == variable.shape for v in read_here)
+            if last_read.get(variable.tensor, -1) < places[cell] + itself and value not in self.stored_half:
                 chosen[value] = variable
         return chosen
 

@@ -51,7 +51,7 @@ class Loop(Protocol):
 
     @property
     def epoch(self) -> int:
-        """Epochs ended."""
+        """The running epoch, counted from `first_epoch`."""
 
     @property
     def position(self) -> int:
@@ -59,7 +59,7 @@ class Loop(Protocol):
 
     @property
     def step(self) -> int:
-        """Steps ended, over all epochs."""
+        """The step to come, counted from `first_step`."""
 
     def advance(self, seconds: float, epochs: int) -> Status:
         """Go on until the time is over, that many more epochs ended, all is done, or something broke."""

@@ -44,12 +44,13 @@ class ReferenceLoop:
         self._reset()
 
     def _reset(self) -> None:
-        self.epoch = self.position = self.step = 0
+        self.epoch, self.step, self.position = self.spec.first_epoch, self.spec.first_step, 0
         self._ended: list[numpy.ndarray] = []
         self._running: numpy.ndarray | None = None
 
     def advance(self, seconds: float, epochs: int) -> Status:
-        deadline, last_epoch = time.monotonic() + seconds, min(self.epoch + epochs, self.spec.epochs)
+        last = self.spec.first_epoch + self.spec.epochs
+        deadline, last_epoch = time.monotonic() + seconds, min(self.epoch + epochs, last)
         while self.epoch < last_epoch:
             try:
                 finite = self._one_step()
@@ -59,16 +60,16 @@ class ReferenceLoop:
                 return "nonfinite"
             if time.monotonic() >= deadline and self.epoch < last_epoch:
                 return "time"
-        return "done" if self.epoch == self.spec.epochs else "epoch"
+        return "done" if self.epoch == last else "epoch"
 
     def _one_step(self) -> bool:
-        spec, rows = self.spec, self.rows(self.spec.first_step + self.step)
+        spec, rows = self.spec, self.rows(self.step)
         runner = self.runners[0 if len(rows) == spec.batch or len(self.runners) == 1 else 1]
         arrays = [
             source[rows].astype(feed.dtype) for source, feed in zip(spec.sources, runner.program.inputs, strict=False)
         ]
         if spec.keyed:
-            arrays.append(random.make_key(spec.seed, spec.first_step + self.step))
+            arrays.append(random.make_key(spec.seed, self.step))
         outputs = runner(*arrays)
         added, collected = outputs[: spec.totals], outputs[spec.totals :]
         self._add(added)
@@ -97,7 +98,7 @@ class ReferenceLoop:
         for variable, value in zip(self.spec.watch, self.first, strict=True):
             variable.assign(value)
         self._reset()
-        while self.spec.first_step + self.step < step:
+        while self.step < step:
             self._one_step()
 
     def rows(self, step: int) -> numpy.ndarray:

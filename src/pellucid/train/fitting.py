@@ -54,15 +54,14 @@ class Fitting:
         self._tell("on_train_begin")
         began = time.monotonic()
         try:
-            while self.loop.epoch < self.spec.epochs and not self.model.stop_training:
+            while self.loop.epoch < self.spec.first_epoch + self.spec.epochs and not self.model.stop_training:
                 if self.each_epoch:
                     self._one_epoch()
                 else:
                     self._many_epochs()
         finally:
             self.history.params["seconds"] = self.history.params.get("seconds", 0.0) + time.monotonic() - began
-            self.model.steps_trained = self.spec.first_step + self.loop.step
-            self.model.epochs_trained = self.spec.first_epoch + self.loop.epoch
+            self.model.steps_trained, self.model.epochs_trained = self.loop.step, self.loop.epoch
         self._tell("on_train_end")
         return self.history
 
@@ -72,7 +71,7 @@ class Fitting:
         self._check(status)
 
     def _one_epoch(self) -> None:
-        epoch = self.initial_epoch + self.loop.epoch
+        epoch = self.initial_epoch + self.loop.epoch - self.spec.first_epoch
         self._tell("on_epoch_begin", epoch)
         status = "time"
         while status == "time":
@@ -119,7 +118,7 @@ class Fitting:
 
     def _not_finite(self) -> NonFiniteError:
         """Find where the first non-finite value arose, and put back the last good weights."""
-        step = self.spec.first_step + self.loop.step - 1
+        step = self.loop.step - 1
         rows = self.loop.rows(step)
         self.loop.rewind(step)
         where = self._first_broken(step, rows)

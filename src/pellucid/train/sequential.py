@@ -112,7 +112,7 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Sequential:
-        from pellucid.nn.network import connect
+        from pellucid.nn.description import connect
 
         inputs, outputs = connect(config)
         model = cls(name=config["name"])

@@ -1,0 +1,76 @@
+"""Pellucid: neural networks that can be seen through.
+
+The public names are Keras's; each is loaded when it is first used, so that importing costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    "Input": "pellucid.nn.layers",
+    "Model": "pellucid.train.model",
+    "Sequential": "pellucid.train.sequential",
+    "Variable": "pellucid.core.graph",
+}
+_MODULES = {
+    "activations", "callbacks", "datasets", "errors", "initializers", "layers", "losses", "metrics", "models", "ops",
+    "optimizers", "regularizers", "utils",
+}  # fmt: skip
+
+__all__ = [
+    "Input",
+    "Model",
+    "Sequential",
+    "Variable",
+    "__version__",
+    "activations",
+    "callbacks",
+    "datasets",
+    "errors",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "regularizers",
+    "utils",
+]
+
+if TYPE_CHECKING:
+    from pellucid import (
+        activations,
+        callbacks,
+        datasets,
+        errors,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        models,
+        ops,
+        optimizers,
+        regularizers,
+        utils,
+    )
+    from pellucid.core.graph import Variable
+    from pellucid.nn.layers import Input
+    from pellucid.train.model import Model
+    from pellucid.train.sequential import Sequential
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"pellucid.{name}")
+    if name in _NAMES:
+        return getattr(import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,3 @@
+"""`pellucid.regularizers`: the public door to `pellucid.nn.regularizers`."""
+
+from pellucid.nn.regularizers import *
