@@ -48,7 +48,8 @@ class Place:
     differentiates: Node | None = None
 
 
-_place: ContextVar[Place] = ContextVar("place", default=Place())
+_TOP = Place()
+_place: ContextVar[Place] = ContextVar("place", default=_TOP)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pellucid.core.graph import Array, Node, Tensor
 from pellucid.ops.comparisons import equal, greater, less, where
@@ -77,7 +77,11 @@ class Power(Binary):
     name, formula, latex = "power", "z = xʸ", r"z = x^{y}"
     domain = (0.3, 2.0)
     edges = (0.0, 1.0, 2.0, 10.0, math.inf)
-    tolerance = {"float32": 1e-5, "bfloat16": 4e-2, "float64": 1e-12}  # exp(y·log x) loses |y·log x| rounding steps
+    tolerance: ClassVar = {
+        "float32": 1e-5,
+        "bfloat16": 4e-2,
+        "float64": 1e-12,
+    }  # exp(y·log x) loses |y·log x| rounding steps
 
     def forward(self, np: Any, x: Array, y: Array) -> Array:
         return np.power(x, y)

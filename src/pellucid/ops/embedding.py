@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 
@@ -74,7 +74,7 @@ class ScatterAdd(Op):
     rows: int
     name, inputs = "scatter_add", ("g", "ids")
     formula, latex = "y[r, …] = Σ g[n, …] over n with ids[n] = r", r"y_r = \sum_{n: i_n = r} g_n"
-    tolerance = {"float32": 1e-5, "bfloat16": 3e-2, "float64": 1e-12}  # sums of as many rows as share an id
+    tolerance: ClassVar = {"float32": 1e-5, "bfloat16": 3e-2, "float64": 1e-12}  # sums of as many rows as share an id
 
     def infer(self, g: Spec, ids: Spec) -> Spec:
         _need_ids(self, ids)

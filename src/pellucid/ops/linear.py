@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 
@@ -24,7 +24,11 @@ class Matmul(Op):
 
     name, inputs = "matmul", ("x", "w")
     formula, latex = "y[i,j] = Σₖ x[i,k]·w[k,j]", r"y_{ij} = \sum_k x_{ik}\, w_{kj}"
-    tolerance = {"float32": 1e-5, "bfloat16": 3e-2, "float64": 1e-12}  # sums of k products: error grows with √k
+    tolerance: ClassVar = {
+        "float32": 1e-5,
+        "bfloat16": 3e-2,
+        "float64": 1e-12,
+    }  # sums of k products: error grows with √k
 
     def infer(self, x: Spec, w: Spec) -> Spec:
         dtype = self.need_float(x, w)

@@ -82,7 +82,11 @@ class Sum(Reduction):
 
     name, formula, latex, combine = "sum", "y = Σᵢ xᵢ", r"y = \sum_i x_i", SumOf
     chooses = False
-    tolerance = {"float32": 1e-5, "bfloat16": 3e-2, "float64": 1e-12}  # grows with √n of the summed rounding errors
+    tolerance: ClassVar = {
+        "float32": 1e-5,
+        "bfloat16": 3e-2,
+        "float64": 1e-12,
+    }  # grows with √n of the summed rounding errors
 
     def output_dtype(self, x: Spec) -> str:
         return self.need_numbers(x)
