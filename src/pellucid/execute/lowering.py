@@ -91,7 +91,7 @@ class _Lowering:
     def _given(self, value: Tensor) -> int:
         if value in self.fusion.constants:
             buffer = self._new("constant", *spec_of(value))
-            self.result.arrays[buffer] = numpy.ascontiguousarray(self.fusion.constants[value])
+            self.result.arrays[buffer] = numpy.array(self.fusion.constants[value], order="C")
             return buffer
         assert isinstance(value.node.op, Read), f"{value!r} is read before it is made"
         return self._variable(value.node.op.variable)
