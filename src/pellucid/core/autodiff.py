@@ -31,7 +31,8 @@ def gradients(output: Tensor, variables: Sequence[Tensor]) -> list[Tensor]:
         raise ShapeError(f"gradients need a scalar output, got {output.spec}; sum or average it first")
     if not output.spec.is_float:
         raise DtypeError(f"gradients need a floating-point output, got {output.spec}")
-    adjoints: Adjoints = {output: tensor(numpy.ones((), output.dtype))}
+    with placed(differentiates=output.node):
+        adjoints: Adjoints = {output: tensor(numpy.ones((), output.dtype))}
     _walk(reversed(_between(variables, order([output]))), 0, adjoints)
     return [
         adjoints[variable] if variable in adjoints else tensor(numpy.zeros(known(variable.shape), variable.dtype))
@@ -74,8 +75,9 @@ def _walk_group(group: Group, members: list[Node], depth: int, adjoints: Adjoint
         _walk(members, depth + 1, local)
     outside = {value: adjoint for value, adjoint in local.items() if value not in inside}
     gradient.outputs = tuple(outside[value] for value in group.inputs if value in outside)
-    for value, adjoint in outside.items():
-        _accumulate(adjoints, value, adjoint)
+    with placed(scope=members[0].scope, differentiates=members[0]):
+        for value, adjoint in outside.items():
+            _accumulate(adjoints, value, adjoint)
     adjoints.update({value: adjoint for value, adjoint in local.items() if value in inside})
 
 
