@@ -11,7 +11,7 @@
  "outputs": [[3, 0]]}
 ```
 
-A value is named by its place: [step, which of its outputs], and [-1, i] for input i. A step uses only what is made before.
+A value is named by its place: [step, which of its outputs], and [-1, i] for input i. A step uses earlier values only.
 """
 
 from __future__ import annotations

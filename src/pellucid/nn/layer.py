@@ -184,8 +184,8 @@ class Layer:
 
     def _called_on(self, value: object) -> str:
         return (
-            f"layer {self.name} was called on a {type(value).__name__}; layers are called on Input(…) and on the outputs "
-            "of other layers. For values use model.predict(x)"
+            f"layer {self.name} was called on a {type(value).__name__}; layers are called on Input(…) and on the "
+            "outputs of other layers. For values use model.predict(x)"
         )
 
     def _count_inputs(self, tensors: Sequence[Tensor]) -> None:
@@ -196,7 +196,7 @@ class Layer:
             )
             repair = "; join them first, as in Concatenate()([a, b])" if most == 1 and tensors else ""
             raise ShapeError(
-                f"layer {self.name} ({type(self).__name__}) takes {wanted} input{'s' * (wanted != '1')}, "
+                f"layer {self.name} ({type(self).__name__}) takes {wanted} input{'' if wanted.endswith(' 1') or wanted == '1' else 's'}, "
                 f"got {len(tensors)}{repair}"
             )
 

@@ -81,8 +81,8 @@ class Normalization(Layer):
     def adapt(self, data: Any) -> None:
         """Measure mean and variance of an array [examples, …], in float64.
 
-        NaN is passed over; where all is NaN they are 0 and 1. Raises `DataError` for infinite values and for what are not
-        numbers, `ShapeError` where the layer was built for another shape.
+        NaN is passed over; where all is NaN they are 0 and 1. Raises `DataError` for infinite values and for what is no
+        number, `ShapeError` where the layer was built for another shape.
         """
         if self.mean is not None:
             raise ArgumentError(
@@ -123,7 +123,7 @@ class Normalization(Layer):
         return mean + x * deviation if self.invert else (x - mean) / deviation
 
     def _spread(self, statistic: Tensor, rank: int) -> Tensor:
-        """A statistic of the kept axes with size 1 on the others, so that it broadcasts; as it is where it does already."""
+        """A statistic of the kept axes with size 1 on the others, to broadcast; itself where it does already."""
         if statistic.rank == 0 or self._kept == tuple(range(rank - len(self._kept), rank)):
             return statistic
         sizes = dict(zip(reversed(self._kept), reversed(statistic.shape), strict=False))
