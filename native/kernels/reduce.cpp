@@ -80,7 +80,7 @@ template <typename Op>
 class Pass final : public Kernel {
  public:
   Pass(const float* x, float* y, std::int64_t outer, std::int64_t n, std::int64_t inner, int threads)
-      : x_(x), y_(y), outer_(outer), n_(n), inner_(inner), chunk_(inner == 1 ? 16384 : 64) {
+      : x_(x), y_(y), outer_(outer), n_(n), inner_(inner), chunk_(inner == 1 ? 2048 : 64) {
     chunks_ = std::max<std::int64_t>(1, (n + chunk_ - 1) / chunk_);
     if (chunks_ > 1) partial_.resize(static_cast<std::size_t>(outer * chunks_ * inner));
     parts_ = threads_for(static_cast<double>(outer * n * inner) * 0.1e-3, threads);
