@@ -24,15 +24,18 @@ def test_one_input() -> None:
     assert as_arrays([[1, None], [2.5, 3]], allow_missing=True)[0].dtype == np.float32
     column = np.asfortranarray(np.arange(6, dtype=np.float32).reshape(3, 2))
     made = as_arrays(column)[0]
-    assert made.flags.c_contiguous and np.array_equal(made, column)
+    assert made.flags.c_contiguous
+    assert np.array_equal(made, column)
 
 
 def test_several_inputs() -> None:
     a, b = np.ones((3, 2), np.float32), np.zeros(3, np.int32)
     for given in ((a, b), [a, b], {"b": b, "a": a}):
         arrays = as_arrays(given, ["a", "b"])
-        assert arrays[0] is a and np.array_equal(arrays[1], b)
-    assert len(as_arrays((a, b))) == 2 and len(as_arrays({"q": a})) == 1
+        assert arrays[0] is a
+        assert np.array_equal(arrays[1], b)
+    assert len(as_arrays((a, b))) == 2
+    assert len(as_arrays({"q": a})) == 1
     assert as_arrays([a, a], ["one"])[0].shape == (2, 3, 2)
     assert as_arrays((1.0, 2.0))[0].shape == (2,)
 
@@ -108,8 +111,10 @@ def test_batches() -> None:
         yield np.ones((2, 1), np.float32)
 
     made = list(batches(source()))
-    assert made[0][0][0].tolist() == [[1.0], [2.0]] and made[0][2] is None
-    assert made[1][2] is not None and made[2][1] is None
+    assert made[0][0][0].tolist() == [[1.0], [2.0]]
+    assert made[0][2] is None
+    assert made[1][2] is not None
+    assert made[2][1] is None
     with pytest.raises(DataError, match="batch 0: has 4 parts"):
         list(batches([(1, 2, 3, 4)]))
     with pytest.raises(DataError, match="features have 2 rows but labels have 1"):

@@ -16,7 +16,8 @@ from pellucid.errors import DataError
 
 def test_housing() -> None:
     table = datasets.housing()
-    assert len(table) == 20_640 and table.names[-1] == "ocean_proximity"
+    assert len(table) == 20_640
+    assert table.names[-1] == "ocean_proximity"
     assert int(table["total_bedrooms"].missing.sum()) == 207
     assert datasets.housing_path().name == "housing.csv"
 
@@ -42,8 +43,11 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_mnist_from_a_folder(tiny: Path) -> None:
     (x, y), (x_test, y_test) = datasets.mnist()
-    assert x.shape == x_test.shape == (2, 3, 3) and y.tolist() == y_test.tolist() == [0, 1]
-    assert x.dtype == np.uint8 and x[1, 0].tolist() == [9, 10, 11] and x.flags.writeable
+    assert x.shape == x_test.shape == (2, 3, 3)
+    assert y.tolist() == y_test.tolist() == [0, 1]
+    assert x.dtype == np.uint8
+    assert x[1, 0].tolist() == [9, 10, 11]
+    assert x.flags.writeable
 
 
 def test_mnist_is_fetched_into_the_cache(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,13 +37,16 @@ MIXED = {
 def test_arrays_by_hand() -> None:
     encoder, notices = fitted(MIXED, "price")
     assert notices == []
-    assert encoder.number_names == ("m2", "new", "size") and encoder.columns == ("m2", "new", "size", "city")
+    assert encoder.number_names == ("m2", "new", "size")
+    assert encoder.columns == ("m2", "new", "size", "city")
     arrays = encoder.features(read(MIXED), notices)
     assert notices == []
     expected = [[50, 1, 0], [80, 0, 2], [np.nan, 0, 1], [120, np.nan, 0]]
     np.testing.assert_array_equal(arrays["numbers"], np.array(expected, np.float32))
-    assert arrays["numbers"].dtype == np.float32 and arrays["numbers"].flags.c_contiguous
-    assert arrays["city"].tolist() == [2, 1, 2, 1] and arrays["city"].dtype == np.int32
+    assert arrays["numbers"].dtype == np.float32
+    assert arrays["numbers"].flags.c_contiguous
+    assert arrays["city"].tolist() == [2, 1, 2, 1]
+    assert arrays["city"].dtype == np.int32
     np.testing.assert_allclose(encoder.mean, [250 / 3, 1 / 3, 0.75], rtol=1e-6)
     np.testing.assert_allclose(encoder.deviation, [np.sqrt(7400 / 9), np.sqrt(2) / 3, np.sqrt(11) / 4], rtol=1e-6)
     assert encoder.has_missing.tolist() == [True, True, False]
@@ -76,7 +79,8 @@ def test_skewed_columns_of_housing() -> None:
         "median_income": True,
     }
     rooms = np.log1p(table["total_rooms"].values)
-    assert encoder.mean[3] == np.float32(rooms.mean()) and encoder.deviation[3] == np.float32(rooms.std())
+    assert encoder.mean[3] == np.float32(rooms.mean())
+    assert encoder.deviation[3] == np.float32(rooms.std())
     assert encoder.has_missing.tolist() == [False] * 4 + [True] + [False] * 3
 
 
@@ -113,12 +117,14 @@ def test_only_parts_that_vary() -> None:
 
 def test_unseen_rare_and_missing_categories_are_code_0() -> None:
     encoder, notices = fitted({"c": ["a", "a", "b", "b", "z", None], "y": [1.0, 2, 3, 4, 5, 7]}, "y")
-    assert encoder.categories[0].vocabulary == ("a", "b") and encoder.categories[0].size == 3
+    assert encoder.categories[0].vocabulary == ("a", "b")
+    assert encoder.categories[0].size == 3
     assert "1 of 3 categories, rare ones with 1 rows" in notices[0]
     notices.clear()
     arrays = encoder.features(read({"c": ["b", "new", None, "a", "newer"]}), notices)
     assert arrays["c"].tolist() == [2, 0, 0, 1, 0]
-    assert "2 cells hold a category" in notices[0] and "'new'" in notices[0]
+    assert "2 cells hold a category" in notices[0]
+    assert "'new'" in notices[0]
     assert "numbers" not in arrays
 
 
@@ -135,7 +141,9 @@ def test_a_hundred_thousand_categories() -> None:
     cells = np.array([f"c{i}" for i in range(100_000)], object)[np.arange(400_000) % 100_000]
     encoder, notices = fitted({"c": cells, "y": rng.normal(size=400_000)}, "y")
     category = encoder.categories[0]
-    assert len(category.vocabulary) == MAX_CATEGORIES and not category.one_hot and category.width == 50
+    assert len(category.vocabulary) == MAX_CATEGORIES
+    assert not category.one_hot
+    assert category.width == 50
     assert "90,000 of 100,000 categories" in notices[0]
 
 
@@ -144,7 +152,8 @@ def test_one_hot_or_embedding() -> None:
         cells = [f"c{i:02}" for i in range(count)] * 3
         return fitted({"c": cells, "y": np.arange(3.0 * count)}, "y")[0].categories[0]
 
-    assert category(16).one_hot and not category(17).one_hot
+    assert category(16).one_hot
+    assert not category(17).one_hot
     assert category(17).width == round(1.6 * 18**0.56) == 8
 
 
@@ -185,9 +194,13 @@ def test_notices_of_unexpected_cells() -> None:
     assert encoder.skewed.tolist() == [True, False]
     notices: list[str] = []
     numbers = encoder.features(read({"s": [-5.0, None], "o": ["highest", "low"]}), notices)["numbers"]
-    assert numbers[0, 0] == -5 and np.isnan(numbers[1, 0]) and np.isnan(numbers[0, 1])
+    assert numbers[0, 0] == -5
+    assert np.isnan(numbers[1, 0])
+    assert np.isnan(numbers[0, 1])
     assert [notice.split(":")[0] for notice in notices] == ["column 's'", "column 's'", "column 'o'"]
-    assert "1 missing cells" in notices[0] and "1 cells are negative" in notices[1] and "'highest'" in notices[2]
+    assert "1 missing cells" in notices[0]
+    assert "1 cells are negative" in notices[1]
+    assert "'highest'" in notices[2]
 
 
 def test_a_column_that_float32_cannot_tell_apart() -> None:
@@ -200,7 +213,8 @@ def test_constant_or_missing_in_the_training_part_only() -> None:
     schema = Schema.infer(table, "y", {"b": "number"})
     notices: list[str] = []
     encoder = Encoder.fit(schema, table.take(np.array([0, 1])), notices)
-    assert encoder.mean.tolist() == [5.0, 0.0] and encoder.deviation.tolist() == [1.0, 1.0]
+    assert encoder.mean.tolist() == [5.0, 0.0]
+    assert encoder.deviation.tolist() == [1.0, 1.0]
     assert "every cell of the training part is missing" in notices[0]
 
 

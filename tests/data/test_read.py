@@ -98,13 +98,15 @@ def test_byte_order_mark(write: Write) -> None:
 
 def test_late_text_is_kept(write: Write) -> None:
     table = read(write("a,b\n" + "1,2\n" * 30_000 + "abc,5\n"))
-    assert table["a"].holds == "text" and table["a"].values[-1] == "abc"
+    assert table["a"].holds == "text"
+    assert table["a"].values[-1] == "abc"
     assert table.where(30_000, "a").endswith("line 30002, column 'a'")
 
 
 def test_lines_above_the_header(write: Write) -> None:
     table = read(write("Report of June\n\na,b,c\n1,2,3\n4,5,6\n7,8,9\n"))
-    assert table.names == ("a", "b", "c") and "header stands in line 3" in table.notices[0]
+    assert table.names == ("a", "b", "c")
+    assert "header stands in line 3" in table.notices[0]
     assert "line 5" in table.where(1, "a")
 
 
@@ -120,7 +122,8 @@ def test_quoted_line_ends_do_not_shift_lines(write: Write) -> None:
 
 def test_row_index_of_pandas(write: Write) -> None:
     table = read(write(",a\n0,5\n1,7\n2,9\n"))
-    assert table.names == ("a",) and "counts the rows" in table.notices[0]
+    assert table.names == ("a",)
+    assert "counts the rows" in table.notices[0]
 
 
 def test_json_lines(write: Write) -> None:

@@ -28,11 +28,14 @@ def test_housing() -> None:
     assert schema.rows == 20_640
     assert {field.name: field.kind for field in schema.features}.pop("ocean_proximity") == "category"
     assert [field.kind for field in schema.features] == ["number"] * 8 + ["category"]
-    assert schema.target is not None and schema.target.task == "regression"
+    assert schema.target is not None
+    assert schema.target.task == "regression"
     bedrooms = schema.fields[4]
     assert (bedrooms.name, bedrooms.missing) == ("total_bedrooms", 207)
     shown = str(schema)
-    assert "target: regression" in shown and "<1H OCEAN 44 %" in shown and "1 … 6,445, mean 537.87" in shown
+    assert "target: regression" in shown
+    assert "<1H OCEAN 44 %" in shown
+    assert "1 … 6,445, mean 537.87" in shown
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,8 @@ def test_an_only_feature_is_not_taken_for_a_row_number() -> None:
 def test_many_rare_values_are_left_out_with_a_notice() -> None:
     table = read({"ticket": [f"T{i // 3 * 2 + i % 2}" for i in range(300)], "y": np.arange(300.0) ** 2})
     schema = Schema.infer(table, target=None)
-    assert schema.fields[0].kind == "text" and "too few rows for each" in schema.notices[0]
+    assert schema.fields[0].kind == "text"
+    assert "too few rows for each" in schema.notices[0]
 
 
 def test_overriding() -> None:
@@ -167,7 +171,8 @@ def damaged() -> list[Any]:
     changes: list[tuple[list[Any], Any]] = [
         ([], None), ([], []), (["version"], 2), (["name"], 3), (["rows"], -1), (["rows"], True), (["rows"], 2**70),
         (["target"], 4), (["target", "task"], "guess"), (["target", "classes"], ["a"]),
-        (["target", "classes"], ["a", 1]), (["target", "classes"], ["a", "a"]), (["target", "holds"], "float"), (["target", "name"], "z"),
+        (["target", "classes"], ["a", 1]), (["target", "classes"], ["a", "a"]),
+        (["target", "holds"], "float"), (["target", "name"], "z"),
         (["target", "more"], 1), (["fields"], {}), (["fields", 0], 1), (["fields", 0, "kind"], "list"),
         (["fields", 0, "order"], ["S", "S"]), (["fields", 0, "order"], [1]), (["fields", 0, "missing"], 1.5),
         (["fields", 0, "name"], "y"), (["fields", 0, "__class__"], "os"), (["fields"], []),

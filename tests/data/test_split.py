@@ -19,7 +19,8 @@ def test_a_split_is_a_partition(rows: int, share: float, seed: int) -> None:
     assert sorted([*train, *test]) == list(range(rows))
     assert len(test) == max(1, round(rows * share))
     again = split(rows, share, seed)
-    assert np.array_equal(train, again[0]) and np.array_equal(test, again[1])
+    assert np.array_equal(train, again[0])
+    assert np.array_equal(test, again[1])
 
 
 @settings(deadline=None, derandomize=True)

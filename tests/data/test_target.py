@@ -71,7 +71,8 @@ def test_rows_without_target_are_dropped_with_a_notice() -> None:
     table = read({"x": [1, 2, 3, 4], "y": ["a", None, "b", "a"]})
     target, notices = Target.infer(table, "y"), []
     kept = target.labelled(table, notices)
-    assert kept["x"].values.tolist() == [1, 3, 4] and "1 of 4 rows" in notices[0]
+    assert kept["x"].values.tolist() == [1, 3, 4]
+    assert "1 of 4 rows" in notices[0]
     assert target.labels(kept).tolist() == [0, 1, 0]
     assert "row 2" in kept.where(1, "x")
     with pytest.raises(LabelError, match=r"row 1 .*missing"):
@@ -87,7 +88,8 @@ def test_labels_come_out_as_they_went_in(values: list[Any]) -> None:
     codes = target.labels(table)
     assert codes.dtype == np.int32
     decoded = target.decode(codes)
-    assert decoded.tolist() == values and type(decoded.tolist()[0]) is type(values[0])
+    assert decoded.tolist() == values
+    assert type(decoded.tolist()[0]) is type(values[0])
     assert Target.from_json(target.to_json()) == target
 
 

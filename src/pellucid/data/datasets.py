@@ -115,5 +115,6 @@ def _fetch(address: str, path: Path, digest: str) -> bytes:
 def _idx(content: bytes) -> Images:
     """The array in an IDX file: two zero bytes, type 8 (uint8), number of axes, their sizes (big-endian), the data."""
     axes = content[3]
-    sizes = np.frombuffer(content, ">u4", axes, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(sizes.tolist()).copy()
+    sizes = [int(size) for size in np.frombuffer(content, ">u4", axes, offset=4)]
+    values: Images = np.frombuffer(content, np.uint8, offset=4 + 4 * axes).copy()
+    return values.reshape(sizes)

@@ -112,8 +112,7 @@ def _read_delimited(path: Path, readable: str, scan: Scan) -> Table:
     try:
         dialect = _sniff(connection, path, readable, common, scan)
     except duckdb.Error as error:
-        fallback = Dialect(_likely_delimiter(path, scan), '"', 0)
-        raise inspection.fault(path, scan.encoding, fallback) or _refused(path, error) from None
+        raise _refused(path, error) from None
     notices = _skipped(path, scan, dialect)
     names = inspection.header(path, scan.encoding, dialect)
     if len(names) == 1 and (delimiter := _likely_delimiter(path, scan)) in names[0]:
@@ -158,25 +157,27 @@ def _fetch_typed(connection: duckdb.DuckDBPyConnection, options: str, readable: 
 
 
 def _sniff(connection: duckdb.DuckDBPyConnection, path: Path, readable: str, common: str, scan: Scan) -> Dialect:
+    import duckdb
+
     remarks = 0
     with inspection.open_text(path, scan.encoding) as file:
         while file.readline().startswith(("# ", "##", "#\n", "#\r")):
             remarks += 1
     above = f", skip={remarks}" if remarks else ""  # given, it keeps the sniffer from looking for titles
 
-    def sniffed(sample: str) -> Dialect:
-        query = f"select Delimiter, Quote, SkipRows from sniff_csv(?, {common}{above}{sample})"
+    def sniffed(quote: str) -> Dialect:
+        query = f"select Delimiter, Quote, SkipRows from sniff_csv(?, {common}{above}{quote})"
         row = connection.execute(query, [readable]).fetchone()
         delimiter, quote, skip = row if row else (",", '"', 0)
         return Dialect(delimiter, "" if quote == "(empty)" else quote, int(skip))
 
-    dialect = sniffed("")
-    if scan.quotes and not dialect.quote:  # marks that the sample may have missed
-        dialect = sniffed(", sample_size=-1")
-    if scan.quotes and not dialect.quote:  # taken for plain characters: is one of them an opening that never closes?
-        problem = inspection.fault(path, scan.encoding, Dialect(dialect.delimiter, '"', dialect.skip))
+    try:
+        dialect = sniffed(", quote='\"'")  # left free, the sniffer takes an apostrophe for a quotation mark too soon
+    except duckdb.Error:
+        problem = inspection.fault(path, scan.encoding, Dialect(_likely_delimiter(path, scan), '"', remarks))
         if problem:
-            raise problem
+            raise problem from None
+        dialect = sniffed("")
     if len(_first(path, scan, dialect)) == 1:  # with one column, any oddity looks like a title
         return replace(dialect, skip=remarks)
     return dialect

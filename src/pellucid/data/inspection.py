@@ -31,16 +31,16 @@ _FOREIGN = {
     b"BZh": "compressed with bzip2; decompress it, or compress it with gzip",
     b"\xfd7zXZ": "compressed with xz; decompress it, or compress it with gzip",
 }
+_WINDOWS = bytes(range(0x80, 0xA0))  # letters and quotation marks in Windows-1252, control codes in Latin-1
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1a"))
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What the bytes of a text file say: is it gzip, in which encoding, does it hold quotation marks."""
+    """What the bytes of a text file say: is it gzip, and in which encoding."""
 
     gzipped: bool
     encoding: str
-    quotes: bool
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ def _scan(path: Path, file: IO[bytes], gzipped: bool) -> Scan:
             raise DataError(f"{path} is not text: it is {meaning}")
     wide = _wide(head)
     if wide:
-        return Scan(gzipped, wide, True)
+        return Scan(gzipped, wide)
     if len(head[:8192].translate(None, _CONTROL)) < 0.9 * len(head[:8192]):
         raise DataError(f"{path} is not text: it is full of control bytes; give CSV, TSV, JSON lines or Parquet")
     decode = codecs.getincrementaldecoder("utf-8")().decode
-    utf8, quotes, lines, first_high = True, False, 0, b""
+    utf8, lines, windows = True, 0, False
     chunk = head
     while chunk:
         nul = chunk.find(b"\x00")
@@ -93,21 +93,20 @@ def _scan(path: Path, file: IO[bytes], gzipped: bool) -> Scan:
             line = lines + chunk.count(b"\n", 0, nul) + 1
             raise DataError(f"{path}, line {line}: holds a NUL byte, which text cannot; remove it (tr -d '\\000')")
         lines += chunk.count(b"\n")
-        quotes = quotes or b'"' in chunk
         if utf8:
             try:
                 decode(chunk)
             except UnicodeDecodeError:
                 utf8 = False
-        first_high = first_high or bytes(b for b in chunk[:65536] if 0x80 <= b < 0xA0)[:1]
+        windows = windows or len(chunk.translate(None, _WINDOWS)) < len(chunk)
         chunk = file.read(_CHUNK)
     try:
         decode(b"", True)
     except UnicodeDecodeError:
         utf8 = False
     if utf8:
-        return Scan(gzipped, "utf-8", quotes)
-    return Scan(gzipped, "cp1252" if first_high else "latin-1", quotes)
+        return Scan(gzipped, "utf-8")
+    return Scan(gzipped, "cp1252" if windows else "latin-1")
 
 
 def _wide(head: bytes) -> str:
