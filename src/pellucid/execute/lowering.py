@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,11 +53,12 @@ class _Lowering:
         self.buffer_of: dict[Tensor, int] = {}
         self.halves: dict[Tensor, int] = {}  # bfloat16 copies for products
         self.variables: dict[Variable, int] = {}
-        self.stored_half = self._stored_half() if self.half else set()
+        self.stored_half = self._stored_half(program.inputs) if self.half else set()
         self.outputs = {self.fusion.root(value) for value in program.outputs}
         self.in_place = self._in_place(program)
         for value in program.inputs:
-            self.buffer_of[value] = self._new("input", *spec_of(value))
+            dtype, shape = spec_of(value)
+            self.buffer_of[value] = self._new("input", "bfloat16" if value in self.stored_half else dtype, shape)
         for cell in self.fusion.cells:
             self._emit(cell, kernels)
         self._write_back(program)
@@ -209,23 +210,21 @@ class _Lowering:
 
     # bfloat16
 
-    def _stored_half(self) -> set[Tensor]:
-        """Values kept in bfloat16 alone: made and read only by kernels that take it, and at least once by a product."""
+    def _stored_half(self, inputs: Sequence[Tensor]) -> set[Tensor]:
+        """Values kept in bfloat16 alone: made and read only where that is taken, and at least once by a product."""
         readers: dict[Tensor, list[tuple[Cell, int]]] = {}
         for cell in self.fusion.cells:
             for place, value in enumerate(cell.inputs):
                 if value is not None:
                     readers.setdefault(self.fusion.root(value), []).append((cell, place))
+        made = [cell.outputs[0] for cell in self.fusion.cells if cell.kernel in READS_BFLOAT16]
         chosen = set()
-        for cell in self.fusion.cells:
-            if cell.kernel not in READS_BFLOAT16:
-                continue
-            for place, value in enumerate(cell.outputs):
-                uses = readers.get(value, [])
-                operand = any(user.kernel == "matmul" and at < 2 for user, at in uses)
-                fits = all(user.kernel == "elementwise" or (user.kernel == "matmul" and at != 2) for user, at in uses)
-                if operand and fits and value not in self.fusion.targets and value.dtype == "float32" and place == 0:
-                    chosen.add(value)
+        for value in (*inputs, *made):
+            uses = readers.get(value, [])
+            operand = any(user.kernel == "matmul" and at < 2 for user, at in uses)
+            fits = all(user.kernel == "elementwise" or (user.kernel == "matmul" and at != 2) for user, at in uses)
+            if operand and fits and value not in self.fusion.targets and value.dtype == "float32":
+                chosen.add(value)
         return chosen
 
     def _half(self, value: Tensor) -> int:
