@@ -92,7 +92,9 @@ class Fusion:
         return value
 
     def _is_given(self, node: Node) -> bool:
-        return isinstance(node.op, Source) or all(value in self.constants or value in self.alias for value in node.outputs)
+        return isinstance(node.op, Source) or all(
+            value in self.constants or value in self.alias for value in node.outputs
+        )
 
     def _producer(self, value: Tensor) -> Cell | None:
         return self.cell_of.get(self.root(value).node)
@@ -105,7 +107,9 @@ class Fusion:
                 self.constants[node.output] = node.op.value
             elif isinstance(node.op, Source):
                 continue
-            elif all(value in self.constants for value in node.inputs) and all(x.spec.size <= FOLDED for x in node.outputs):
+            elif all(value in self.constants for value in node.inputs) and all(
+                x.spec.size <= FOLDED for x in node.outputs
+            ):
                 for value, array in zip(node.outputs, evaluate(node.outputs), strict=True):
                     self.constants[value] = array
             elif len(node.outputs) == 1 and (same := self._renamed(node)) is not None:
@@ -120,7 +124,9 @@ class Fusion:
                 return first
             case Cast() | BroadcastTo() | Sum() if same_size:
                 return first
-            case Transpose(axes=axes) if [i for i in axes if first.shape[i] != 1] == sorted(i for i in axes if first.shape[i] != 1):
+            case Transpose(axes=axes) if [i for i in axes if first.shape[i] != 1] == sorted(
+                i for i in axes if first.shape[i] != 1
+            ):
                 return first
         if node.op.name in ("multiply", "divide"):
             for value, other in (node.inputs, reversed(node.inputs))[: 2 if node.op.name == "multiply" else 1]:
@@ -226,16 +232,24 @@ class Fusion:
             return self._as_column_sums(node)
         for value in node.inputs:
             cell = self._producer(value)
-            if cell is None or cell.kernel != "matmul" or not self._only_reader(value, node) or node.output.shape != value.shape:
+            if (
+                cell is None
+                or cell.kernel != "matmul"
+                or not self._only_reader(value, node)
+                or node.output.shape != value.shape
+            ):
                 continue
             others = [other for other in node.inputs if other is not value]
-            plain = not {"activation", "mask"} & set(cell.attributes) and len(cell.outputs) == 1 and cell.outputs[0].shape == value.shape
+            plain = (
+                not {"activation", "mask"} & set(cell.attributes)
+                and len(cell.outputs) == 1
+                and cell.outputs[0].shape == value.shape
+            )
             if not plain:
                 continue
-            if node.op.name == "add" and cell.inputs[2] is None and len(others) == 1 and others[0].shape == value.shape[-1:]:
-                if self.root(others[0]) not in self.constants:
-                    cell.inputs[2] = others[0]
-                    return self._grow(cell, node)
+            if node.op.name == "add" and cell.inputs[2] is None and self._is_bias(others, value):
+                cell.inputs[2] = others[0]
+                return self._grow(cell, node)
             if node.op.name in ("relu", "tanh", "sigmoid"):
                 cell.attributes["activation"] = node.op.name
                 return self._grow(cell, node)
@@ -246,6 +260,9 @@ class Fusion:
                     cell.inputs[3] = mask.node.inputs[0]
                     return self._grow(cell, node)
         return False
+
+    def _is_bias(self, others: list[Tensor], value: Tensor) -> bool:
+        return len(others) == 1 and others[0].shape == value.shape[-1:] and self.root(others[0]) not in self.constants
 
     def _grow(self, cell: Cell, node: Node) -> bool:
         cell.nodes.append(node)
@@ -267,10 +284,16 @@ class Fusion:
             product = cell or (self._product(reader) if isinstance(reader.op, Matmul) else None)
             if product is None or product.kernel != "matmul" or len(product.outputs) != 1 or product.inputs[1] is not g:
                 continue
-            if "transpose_w" in product.attributes or product.outputs[0].rank != 2 or product.attributes.keys() & {"activation", "mask"}:
+            if (
+                "transpose_w" in product.attributes
+                or product.outputs[0].rank != 2
+                or product.attributes.keys() & {"activation", "mask"}
+            ):
                 continue
             place = max(node.serial, reader.serial)
-            if all(other.serial > place for value in (node.output, product.outputs[0]) for other in self.readers[value]):
+            if all(
+                other.serial > place for value in (node.output, product.outputs[0]) for other in self.readers[value]
+            ):
                 product.attributes["column_sums"] = 1
                 product.outputs.append(node.output)
                 product.nodes.append(node)
@@ -285,7 +308,9 @@ class Fusion:
             return False
         cluster = Cell("elementwise", [node], [], [])
         for candidate in self._candidates(node):
-            if len(candidate.nodes) + len(cluster.nodes) <= CLUSTER and self._may_join(candidate, cluster.nodes, node.serial):
+            if len(candidate.nodes) + len(cluster.nodes) <= CLUSTER and self._may_join(
+                candidate, cluster.nodes, node.serial
+            ):
                 cluster.nodes = [*candidate.nodes, *cluster.nodes]
         cluster.nodes.sort(key=lambda member: member.serial)
         self._claim(cluster, cluster.nodes)
@@ -294,7 +319,9 @@ class Fusion:
     def _candidates(self, node: Node) -> list[Cell]:
         """Clusters of the same shape that the node reads; scalars all go together."""
         shape = node.output.shape
-        found = [self.cell_of.get(self.operand(value).node) for value in node.inputs if self.operand(value) not in self.alias]
+        found = [
+            self.cell_of.get(self.operand(value).node) for value in node.inputs if self.operand(value) not in self.alias
+        ]
         if shape == ():
             found += [cell for cell in list(self.cell_of.values())[-8:] if cell.kernel == "elementwise"]
         return [
@@ -354,5 +381,3 @@ def spec_of(value: Tensor) -> tuple[str, list[int]]:
     """The dtype and shape of a buffer for a tensor."""
     spec: Spec = value.spec
     return spec.dtype, list(known(spec.shape))
-
-

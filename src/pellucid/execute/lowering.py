@@ -1,4 +1,4 @@
-"""From cells to what the native engine takes: numbered buffers and a flat list of instructions (docs/design/engine.md)."""
+"""From cells to what the native engine takes: numbered buffers and a list of instructions (docs/design/engine.md)."""
 
 from __future__ import annotations
 
@@ -127,7 +127,10 @@ class _Lowering:
             self._emit_elementwise(cell)
             return
         read = self._half if cell.kernel == "matmul" and self.half else self._at
-        inputs = [-1 if value is None else read(value) if place < 2 else self._at(value) for place, value in enumerate(cell.inputs)]
+        inputs = [
+            -1 if value is None else read(value) if place < 2 else self._at(value)
+            for place, value in enumerate(cell.inputs)
+        ]
         if cell.kernel == "matmul":
             inputs[:2] = self._same_leading(inputs[:2])
         self._add(cell.kernel, dict(cell.attributes), inputs, [self._out(value) for value in cell.outputs])
@@ -180,16 +183,16 @@ class _Lowering:
             for value in cell.inputs:
                 if value is not None:
                     last_read[self.fusion.root(value)] = place
-            maker.update({value: cell for value in cell.outputs})
+            maker.update(dict.fromkeys(cell.outputs, cell))
         places = {cell: place for place, cell in enumerate(self.fusion.cells)}
         chosen: dict[Tensor, Variable] = {}
         for variable, value in program.updates:
-            cell = maker.get(value)
-            if cell is None or value in chosen or value in self.outputs or variable.tensor in self.outputs:
+            if value not in makers or value in chosen or value in self.outputs or variable.tensor in self.outputs:
                 continue
+            place, cell = makers[value]
             read_here = [v for v in cell.inputs if v is not None and self.fusion.root(v) is variable.tensor]
             itself = cell.kernel in ("elementwise", "adam") and all(v.shape == variable.shape for v in read_here)
-            if last_read.get(variable.tensor, -1) < places[cell] + itself and value not in self.stored_half:
+            if last_read.get(variable.tensor, -1) < place + itself and value not in self.stored_half:
                 chosen[value] = variable
         return chosen
 
@@ -205,7 +208,9 @@ class _Lowering:
             return buffer
         dtype, shape = spec_of(value)
         target = self._new("output", dtype, shape)
-        self.result.instructions.insert(0, ("elementwise", {"steps": ["copy 1 0"], "immediates": [], "outputs": [1]}, [buffer], [target]))
+        self.result.instructions.insert(
+            0, ("elementwise", {"steps": ["copy 1 0"], "immediates": [], "outputs": [1]}, [buffer], [target])
+        )
         return target
 
     # bfloat16

@@ -15,7 +15,11 @@ from pellucid.execute.lowering import Lowered, lower
 from pellucid.execute.program import LoopSpec
 
 KERNELS = frozenset(_native.kernels())
-THREADS = int(os.environ.get("PELLUCID_THREADS", 0)) or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+THREADS = (
+    int(os.environ.get("PELLUCID_THREADS", 0)) or len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity")
+    else os.cpu_count() or 1
+)
 
 
 class Compiled:

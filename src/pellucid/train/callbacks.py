@@ -1,7 +1,8 @@
 """Callbacks: what happens between epochs, and between batches for those that ask.
 
-A subclass overrides the events it cares for. `on_progress` comes a few times a second during an epoch and costs nothing;
-overriding `on_train_batch_begin` or `on_train_batch_end` makes training halt after every batch, which small networks feel.
+A subclass overrides the events it cares for. `on_progress` comes a few times a second during an epoch and costs
+nothing; overriding `on_train_batch_begin` or `on_train_batch_end` makes training halt after every batch, which small
+networks feel.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Logs = dict[str, Any]
 
 
 class Callback:
-    """Base of all callbacks. `model` is the model being trained; `model.stop_training = True` ends it after this epoch."""
+    """Base of all callbacks. `model` is being trained; `model.stop_training = True` ends it after this epoch."""
 
     model: Any = None
     params: Logs
@@ -92,7 +93,10 @@ class Monitor(Callback):
         logs = logs or {}
         if self.monitor not in logs:
             hint = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
-            raise ArgumentError(f"{type(self).__name__} watches {self.monitor!r}, which training does not report{hint}{nearest(self.monitor, logs)}")
+            raise ArgumentError(
+                f"{type(self).__name__} watches {self.monitor!r}, which training does not report{hint}"
+                f"{nearest(self.monitor, logs)}"
+            )
         return float(logs[self.monitor])
 
     def better(self, value: float, best: float) -> bool:
@@ -150,7 +154,10 @@ class EarlyStopping(Monitor):
         if self._weights is not None:
             self.model.set_weights(self._weights)
         if self.stopped_epoch and self.verbose:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping; best {self.monitor} {self.best:.4g} in epoch {self.best_epoch + 1}")
+            print(
+                f"Epoch {self.stopped_epoch + 1}: early stopping; "
+                f"best {self.monitor} {self.best:.4g} in epoch {self.best_epoch + 1}"
+            )
 
 
 class StopAt(Monitor):
@@ -179,7 +186,9 @@ class LearningRateScheduler(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         rate = float(self.schedule(epoch, float(self.model.optimizer.learning_rate)))
         if not (math.isfinite(rate) and rate >= 0):
-            raise ArgumentError(f"LearningRateScheduler: the schedule gave {rate!r} for epoch {epoch}; give a finite number ≥ 0")
+            raise ArgumentError(
+                f"LearningRateScheduler: the schedule gave {rate!r} for epoch {epoch}; give a finite number ≥ 0"
+            )
         self.model.optimizer.learning_rate = rate
         if self.verbose:
             print(f"Epoch {epoch + 1}: learning rate {rate:.4g}")
@@ -206,7 +215,13 @@ class ReduceLROnPlateau(Monitor):
         super().__init__(monitor, mode, min_delta)
         if not 0.0 < factor < 1.0:
             raise ArgumentError(f"ReduceLROnPlateau: factor must be between 0 and 1, got {factor!r}")
-        self.factor, self.patience, self.verbose, self.cooldown, self.min_lr = factor, patience, verbose, cooldown, min_lr
+        self.factor, self.patience, self.verbose, self.cooldown, self.min_lr = (
+            factor,
+            patience,
+            verbose,
+            cooldown,
+            min_lr,
+        )
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.best, self.wait, self.cooling = self.worst, 0, 0
@@ -225,14 +240,21 @@ class ReduceLROnPlateau(Monitor):
                 self.model.optimizer.learning_rate = max(rate * self.factor, self.min_lr)
                 self.cooling, self.wait = self.cooldown, 0
                 if self.verbose:
-                    print(f"Epoch {epoch + 1}: learning rate reduced to {float(self.model.optimizer.learning_rate):.4g}")
+                    print(
+                        f"Epoch {epoch + 1}: learning rate reduced to {float(self.model.optimizer.learning_rate):.4g}"
+                    )
 
 
 class ModelCheckpoint(Monitor):
-    """Save the model after each epoch, or only when a figure is the best so far. `{epoch}` and figures fill the path."""
+    """Save the model after each epoch, or only when a figure is the best so far; `{epoch}` and figures fill the path."""
 
     def __init__(
-        self, filepath: str | Path, monitor: str = "val_loss", verbose: int = 0, save_best_only: bool = False, mode: str = "auto"
+        self,
+        filepath: str | Path,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        mode: str = "auto",
     ) -> None:
         super().__init__(monitor, mode)
         self.filepath, self.verbose, self.save_best_only = str(filepath), verbose, save_best_only

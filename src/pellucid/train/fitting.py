@@ -80,7 +80,9 @@ class Fitting:
             status = self.loop.advance(0.0 if self.each_batch else SLICE, 1)
             self._check(status)
             if status == "time":
-                self._tell("on_train_batch_end" if self.each_batch else "on_progress", self._batch(), self._partial_logs())
+                self._tell(
+                    "on_train_batch_end" if self.each_batch else "on_progress", self._batch(), self._partial_logs()
+                )
         (totals,) = self.loop.take_totals()
         logs = self.steps[0].logs(totals, self.spec.rows)
         if self.each_batch:
@@ -110,8 +112,8 @@ class Fitting:
             raise self._not_finite()
         if status == "id":
             raise LabelError(
-                f"step {self.loop.step}: a whole number in the inputs or labels is outside the rows of the table that it "
-                "chooses from; give the Embedding a larger input_dim, or the last layer more units"
+                f"step {self.loop.step}: a whole number in the inputs or labels is outside the rows of the table it chooses "
+                "from; give the Embedding a larger input_dim, or the last layer more units"
             )
 
     # When numbers break
@@ -132,8 +134,12 @@ class Fitting:
         )
 
     def _first_broken(self, step: int, rows: numpy.ndarray) -> str:
-        program = next((s.program for s in self.steps if s.program.inputs[0].shape[0] == len(rows)), self.steps[0].program)
-        arrays = [source[rows].astype(value.dtype) for source, value in zip(self.spec.sources, program.inputs, strict=False)]
+        program = next(
+            (s.program for s in self.steps if s.program.inputs[0].shape[0] == len(rows)), self.steps[0].program
+        )
+        arrays = [
+            source[rows].astype(value.dtype) for source, value in zip(self.spec.sources, program.inputs, strict=False)
+        ]
         feeds = dict(zip(program.inputs, [*arrays, make_key(self.spec.seed, step)], strict=False))
         nodes = program.nodes()
         values = evaluate_nodes(nodes, feeds)
@@ -142,7 +148,9 @@ class Fitting:
                 value = values[output]
                 if value.dtype.kind == "f" and not numpy.isfinite(value).all():
                     return _describe(node, value, [values[x] for x in node.inputs])
-        return "the reference executor finds every value of that step finite, so a rounding overflow in float32 is likely"
+        return (
+            "the reference executor finds every value of that step finite, so a rounding overflow in float32 is likely"
+        )
 
 
 def _describe(node: Node, value: numpy.ndarray, inputs: list[numpy.ndarray]) -> str:

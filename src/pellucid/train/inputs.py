@@ -93,11 +93,15 @@ def hold_out(data: Examples, share: float) -> tuple[Examples, Examples]:
         raise ArgumentError(f"validation_split must be between 0 and 1, got {share!r}")
     kept = math.floor(data.rows * (1.0 - share))
     if kept == 0 or kept == data.rows:
-        raise DataError(f"validation_split={share} of {data.rows} rows leaves one part empty; give more rows or validation_data")
+        raise DataError(
+            f"validation_split={share} of {data.rows} rows leaves one part empty; give more rows or validation_data"
+        )
     return data.part(slice(0, kept)), data.part(slice(kept, None))
 
 
-def fit_shapes(arrays: list[numpy.ndarray], inputs: Sequence[Tensor], names: Sequence[str], given: Any) -> list[numpy.ndarray]:
+def fit_shapes(
+    arrays: list[numpy.ndarray], inputs: Sequence[Tensor], names: Sequence[str], given: Any
+) -> list[numpy.ndarray]:
     """The arrays in the shapes of the network's inputs; raises `ShapeError` naming input, columns and shapes."""
     if len(arrays) != len(inputs):
         raise ShapeError(f"the network has {len(inputs)} inputs ({', '.join(names)}), got {len(arrays)} arrays")
@@ -122,7 +126,11 @@ def _misfit(array: numpy.ndarray, value: Tensor, name: str, given: Any) -> str:
     if array.ndim == value.rank == 2 and value.shape[1] is not None:
         extra = array.shape[1] - value.shape[1]
         many = "too many" if extra > 0 else "too few"
-        message += f": {abs(extra)} feature{'s' if abs(extra) > 1 else ''} {many}; is the label column still among them?" if extra > 0 else f": {-extra} {many}"
+        message += (
+            f": {abs(extra)} feature{'s' if abs(extra) > 1 else ''} {many}; is the label column still among them?"
+            if extra > 0
+            else f": {-extra} {many}"
+        )
     elif array.ndim == value.rank - 1 and array.shape == value.shape[1:]:
         message += "; this is one example: give a batch of one, x[None]"
     return message
@@ -150,7 +158,10 @@ def weights(
         found = numpy.unique(classes)
         for value in class_weight:
             if value not in found:
-                raise LabelError(f"class_weight names class {value!r}, which is not among the labels ({', '.join(map(str, found[:20]))})")
+                raise LabelError(
+                    f"class_weight names class {value!r}, which is not among the labels "
+                    f"({', '.join(map(str, found[:20]))})"
+                )
         by_class = numpy.array([class_weight.get(value, 1.0) for value in found.tolist()], numpy.float32)
         own = by_class[numpy.searchsorted(found, classes)]
         result[0] = own if result[0] is None else own * result[0]

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy
 
-
+from pellucid.core.graph import Tensor
 from pellucid.core.random import make_key
+from pellucid.core.spec import known
 from pellucid.data import batches
 from pellucid.errors import ArgumentError, DataError, LabelError, StateError, UnknownNameError
 from pellucid.execute import executor as find_executor
@@ -32,11 +33,13 @@ PRECISIONS = ("float32", "bfloat16")
 class Model(Network):
     """A network from `inputs` to `outputs` with what training needs.
 
-    `seed` fixes the initial weights, dropout and the order of examples; without one a seed is drawn and kept in `seed`, so
-    that any run can be repeated.
+    `seed` fixes the initial weights, dropout and the order of examples; without one a seed is drawn and kept in `seed`,
+    so that any run can be repeated.
     """
 
-    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, seed: int | None = None) -> None:
+    def __init__(
+        self, inputs: Any = None, outputs: Any = None, name: str | None = None, seed: int | None = None
+    ) -> None:
         self._start(seed)
         super().__init__(inputs, outputs, name=name)
         if seed is not None:
@@ -54,6 +57,10 @@ class Model(Network):
         self._precision = "float32"
         self._steps: dict[Any, Step] = {}
         self._runners: dict[Any, Runner] = {}
+
+    def _connect(self, inputs: list[Tensor], outputs: list[Tensor]) -> None:
+        super()._connect(inputs, outputs)
+        self._steps, self._runners = {}, {}
 
     def _draw_weights(self) -> None:
         sequence = numpy.random.SeedSequence(self.seed)
@@ -88,13 +95,19 @@ class Model(Network):
         """
         self._need_network("compile")
         if loss is None:
-            raise ArgumentError("compile needs a loss, for example 'mse' for numbers or 'sparse_categorical_crossentropy' for classes")
+            raise ArgumentError(
+                "compile needs a loss, for example 'mse' for numbers or 'sparse_categorical_crossentropy' for classes"
+            )
         if precision not in PRECISIONS:
             raise ArgumentError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
         chosen = [losses.get(item) for item in self._per_output(loss, "loss")]
         weights = [1.0 if item is None else float(item) for item in self._per_output(loss_weights, "loss_weights")]
         self._objective = Objective(
-            chosen, weights, self._metrics(metrics, chosen), self._metrics(weighted_metrics, chosen), optimizers.get(optimizer)
+            chosen,
+            weights,
+            self._metrics(metrics, chosen),
+            self._metrics(weighted_metrics, chosen),
+            optimizers.get(optimizer),
         )
         self._precision, self._executor = precision, find_executor(executor)
         self._steps, self._runners = {}, {}
@@ -201,10 +214,21 @@ class Model(Network):
             watch=[*self.variables, *self.optimizer.variables],
         )
         return Fitting(
-            self, self.executor, self._precision, steps, spec, listeners, self.history, validate, validation_freq, initial_epoch
+            self,
+            self.executor,
+            self._precision,
+            steps,
+            spec,
+            listeners,
+            self.history,
+            validate,
+            validation_freq,
+            initial_epoch,
         ).run()
 
-    def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> dict[str, Any]:
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None
+    ) -> dict[str, Any]:
         """One step on one batch; returns its figures, before the update."""
         data = self.examples(x, y, sample_weight, class_weight)
         step, totals = self.run_batch(data, training=True)
@@ -256,7 +280,9 @@ class Model(Network):
         while (status := loop.advance(SLICE, 1)) == "time":
             pass
         if status == "id":
-            raise LabelError("an id or label in the data is outside the rows of its table; compare it with the training data")
+            raise LabelError(
+                "an id or label in the data is outside the rows of its table; compare it with the training data"
+            )
         return steps[0].logs(loop.take_totals()[0], data.rows)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
@@ -268,7 +294,11 @@ class Model(Network):
         self._need_network("predict")
         if batches.is_batches(x):
             parts = [self.predict(item[0] if isinstance(item, tuple) else item) for item in x]
-            return numpy.concatenate(parts) if len(self.outputs) == 1 else [numpy.concatenate(p) for p in zip(*parts, strict=True)]
+            return (
+                numpy.concatenate(parts)
+                if len(self.outputs) == 1
+                else [numpy.concatenate(p) for p in zip(*parts, strict=True)]
+            )
         arrays = self._inputs(x)
         rows = batches.same_rows({"features": arrays})
         if rows <= (batch_size or 32):
@@ -289,7 +319,7 @@ class Model(Network):
     def _predict_loop(self, arrays: list[numpy.ndarray], rows: int, size: int) -> list[numpy.ndarray]:
         batch = feeding.batch_size(size, rows)
         programs = [self._prediction(arrays, count).program for count in feeding.sizes(rows, batch)]
-        results = [numpy.empty((rows, *value.shape[1:]), value.dtype) for value in programs[0].outputs]
+        results = [numpy.empty((rows, *known(value.shape)[1:]), value.dtype) for value in programs[0].outputs]
         loop = self.executor.loop(LoopSpec(programs, batch, arrays, collects=results), self._precision)
         while (status := loop.advance(SLICE, 1)) == "time":
             pass
@@ -345,10 +375,17 @@ class Model(Network):
         objective = self._compiled()
         labels = batches.as_arrays(y, self.output_names, role="labels")
         if len(labels) != len(self.outputs):
-            raise LabelError(f"the network has {len(self.outputs)} outputs ({', '.join(self.output_names)}), got {len(labels)} arrays of labels")
+            raise LabelError(
+                f"the network has {len(self.outputs)} outputs ({', '.join(self.output_names)}), "
+                f"got {len(labels)} arrays of labels"
+            )
         weights = feeding.weights(sample_weight, class_weight, labels, self.output_names)
         inputs = self._inputs(x)
-        groups = {"features": inputs, "labels": labels, "sample weights": [weight for weight in weights if weight is not None]}
+        groups = {
+            "features": inputs,
+            "labels": labels,
+            "sample weights": [weight for weight in weights if weight is not None],
+        }
         batches.same_rows({name: arrays for name, arrays in groups.items() if arrays})
         for loss, label, output, name in zip(objective.losses, labels, self.outputs, self.output_names, strict=True):
             loss.check(label, output, name)
@@ -364,7 +401,9 @@ class Model(Network):
 
     def _need_network(self, call: str) -> None:
         if not self.built:
-            raise StateError(f"{call}: the network has no layers, or its input shape is not known; add Input(shape=…) first")
+            raise StateError(
+                f"{call}: the network has no layers, or its input shape is not known; add Input(shape=…) first"
+            )
 
     def _compiled(self) -> Objective:
         if self._objective is None:
@@ -384,4 +423,3 @@ class Model(Network):
         from pellucid.train.saving import save_model
 
         save_model(self, filepath, overwrite=overwrite)
-

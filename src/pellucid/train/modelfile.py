@@ -39,6 +39,8 @@ import numpy as np
 from pellucid.errors import ModelFileError, nearest
 from pellucid.train import atomic, strictjson
 
+Kinds = Mapping[str, "type | tuple[type, ...]"]
+
 FORMAT = 1
 SUFFIX = ".safetensors"
 MAX_ARRAYS = 10_000
@@ -115,7 +117,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
         raise ModelFileError(f"{shown} cannot be read: {error.strerror}") from error
 
 
-def fields(value: object, kinds: Mapping[str, type | tuple[type, ...]], where: str) -> dict[str, Any]:
+def fields(value: object, kinds: Kinds, where: str) -> dict[str, Any]:
     """The value itself, once it is known to be an object with exactly these keys, each of its kind.
 
     bool is no int here, and an int serves as a float. Raises ModelFileError with the JSON path.

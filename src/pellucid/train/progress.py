@@ -12,7 +12,7 @@ from pellucid.train.history import show
 
 
 def progress(verbose: Any, epochs: int, steps: int | None, file: TextIO | None = None) -> Display | None:
-    """The display for `verbose`: 0 none, 1 a bar, 2 a line per epoch, "auto" a bar on a terminal and lines elsewhere."""
+    """The display for `verbose`: 0 none, 2 a line per epoch, 1 and "auto" a bar on a terminal and lines elsewhere."""
     stream = sys.stdout if file is None else file
     if verbose in (0, False):
         return None
@@ -65,7 +65,9 @@ class Bar(Display):
         done = batch / self.steps
         bar = "━" * round(24 * done) + "╺" + "─" * (24 - round(24 * done))
         left = (time.monotonic() - self.began) * (1 - done) / max(done, 1e-9)
-        self._update(f"Epoch {self.epoch + 1}/{self.epochs} {bar} {batch}/{self.steps}  {left:.0f}s left  {figures(logs)}")
+        self._update(
+            f"Epoch {self.epoch + 1}/{self.epochs} {bar} {batch}/{self.steps}  {left:.0f}s left  {figures(logs)}"
+        )
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         line = f"Epoch {epoch + 1}/{self.epochs}  {time.monotonic() - self.began:.1f}s  {figures(logs)}"

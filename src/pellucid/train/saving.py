@@ -1,4 +1,4 @@
-"""A model in one file: architecture, weights, training state, history and provenance (the container is `modelfile.py`)."""
+"""A model in one file: architecture, weights, training state, history, provenance (the container is `modelfile.py`)."""
 
 from __future__ import annotations
 
@@ -41,12 +41,14 @@ def save_model(model: Model, filepath: str | Path, overwrite: bool = True, extra
     arrays = {f"weights/{place:04d}/{variable.name}": variable.value for place, variable in enumerate(model.variables)}
     if model._objective is not None:
         state = model.optimizer.variables
-        arrays.update({f"optimizer/{place:04d}/{variable.name}": variable.value for place, variable in enumerate(state)})
+        arrays.update(
+            {f"optimizer/{place:04d}/{variable.name}": variable.value for place, variable in enumerate(state)}
+        )
     modelfile.write(filepath, document, arrays)
 
 
 def load_model(filepath: str | Path) -> Model:
-    """The model of a file, ready to predict, to evaluate and to train on; raises `ModelFileError` for anything malformed."""
+    """The model of a file, ready to predict and to train on; raises `ModelFileError` for anything malformed."""
     return read_model(filepath)[0]
 
 
@@ -62,7 +64,7 @@ def read_model(filepath: str | Path) -> tuple[Model, Any]:
 
 
 def _restore(document: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> tuple[Model, Any]:
-    kinds = {
+    kinds: modelfile.Kinds = {
         "kind": str, "network": dict, "seed": int, "training": (dict, type(None)), "history": (dict, type(None)),
         "saved": str, "extra": (dict, type(None)),
     }  # fmt: skip
@@ -130,5 +132,3 @@ def _history(history: History) -> dict[str, Any]:
 
 def _number(value: Any) -> Any:
     return numpy.asarray(value).tolist()
-
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-
 from pellucid.core.graph import Tensor
 from pellucid.core.sources import Feed, feed
 from pellucid.core.spec import Shape
@@ -17,7 +16,7 @@ from pellucid.train.model import Model
 
 
 class Sequential(Model):
-    """Layers one after another. The input's shape comes from `Input`, from the first layer's `input_shape`, or from the data.
+    """Layers one after another. The input's shape comes from `Input`, from the first layer's `input_shape`, or the data.
 
     >>> from pellucid.nn.layers import Dense
     >>> model = Sequential([Dense(10, input_shape=(1,), activation="relu"), Dense(1)])
@@ -66,7 +65,9 @@ class Sequential(Model):
             self._entry = feed((None, *layer.shape), layer.dtype, layer.name)
             return
         if layer in self.layers:
-            raise ArgumentError(f"{layer!r} stands twice in the network; make a second layer, or share it in a functional Model")
+            raise ArgumentError(
+                f"{layer!r} stands twice in the network; make a second layer, or share it in a functional Model"
+            )
         if self._entry is None and not self.layers and layer.input_shape is not None:
             self._entry = feed((None, *layer.input_shape), getattr(layer, "input_dtype", "float32"), "input")
         self.layers.append(layer)
@@ -86,28 +87,35 @@ class Sequential(Model):
             return
         (array,) = batches.as_arrays(x, allow_missing=True)
         shape = array.shape if array.ndim > 1 else (*array.shape, 1)
-        kind = "int32" if array.dtype.kind in "iub" and getattr(self.layers[0], "input_dtype", "") == "int32" else "float32"
+        kind = (
+            "int32"
+            if array.dtype.kind in "iub" and getattr(self.layers[0], "input_dtype", "") == "int32"
+            else "float32"
+        )
         self._entry = feed((None, *shape[1:]), kind, "input")
         self._try_build()
         self._late_compile()
 
     def compile(self, *arguments: Any, **options: Any) -> None:
         """As `Model.compile`; put off to the first call of `fit` where the input's shape is not known yet."""
-        self._late = None
+        self._late: tuple[Any, Any] | None = None
         if not self.built and self.layers:
             self._late = (arguments, options)
         else:
             super().compile(*arguments, **options)
 
     def _late_compile(self) -> None:
-        if getattr(self, "_late", None) is not None:
-            arguments, options = self._late
+        late = getattr(self, "_late", None)
+        if late is not None:
+            arguments, options = late
             self._late = None
             super().compile(*arguments, **options)
 
     def _compiled(self) -> Any:
         if self._objective is None and getattr(self, "_late", None) is not None:
-            raise StateError("the input's shape is not known before fit sees data; add Input(shape=…) as the first layer")
+            raise StateError(
+                "the input's shape is not known before fit sees data; add Input(shape=…) as the first layer"
+            )
         return super()._compiled()
 
     @classmethod
@@ -119,5 +127,3 @@ class Sequential(Model):
         model._entry = inputs[0]
         model._connect(inputs, outputs)
         return model
-
-

@@ -107,14 +107,24 @@ def objective_step(network: Network, objective: Objective, signature: Signature)
         outputs = network.forward(inputs, training=signature.training)
     parts = _losses(network, objective, labels, outputs, weights)
     with scope("loss"):
-        loss = _total([part * weight if weight != 1.0 else part for part, weight in zip(parts, objective.loss_weights, strict=True)])
+        loss = _total(
+            [
+                part * weight if weight != 1.0 else part
+                for part, weight in zip(parts, objective.loss_weights, strict=True)
+            ]
+        )
         if construction.penalties:
             loss = loss + _total(construction.penalties)
     updates = ()
     if signature.training:
         updates = _updates(network, objective.optimizer, loss, construction)
     totals, entries = _figures(network, objective, signature.batch, loss, parts, labels, outputs, weights)
-    fed = (*inputs, *labels, *(weight for weight in weights if weight is not None), *((key,) if key is not None else ()))
+    fed = (
+        *inputs,
+        *labels,
+        *(weight for weight in weights if weight is not None),
+        *((key,) if key is not None else ()),
+    )
     return Step(Program(fed, tuple(totals), updates), entries, len(totals), key is not None)
 
 
@@ -127,7 +137,9 @@ def _feeds(network: Network, signature: Signature) -> list[Tensor]:
 
 def _losses(network: Network, objective: Objective, labels: Any, outputs: Any, weights: Any) -> list[Tensor]:
     parts = []
-    for loss, label, output, weight, name in zip(objective.losses, labels, outputs, weights, network.output_names, strict=True):
+    for loss, label, output, weight, name in zip(
+        objective.losses, labels, outputs, weights, network.output_names, strict=True
+    ):
         with scope("loss" if len(outputs) == 1 else f"loss of {name}"):
             parts.append(loss(_like_output(label, output, loss), output, weight))
     return parts
@@ -151,7 +163,14 @@ def _updates(network: Network, optimizer: Optimizer, loss: Tensor, construction:
 
 
 def _figures(
-    network: Network, objective: Objective, batch: int, loss: Tensor, parts: Sequence[Tensor], labels: Any, outputs: Any, weights: Any
+    network: Network,
+    objective: Objective,
+    batch: int,
+    loss: Tensor,
+    parts: Sequence[Tensor],
+    labels: Any,
+    outputs: Any,
+    weights: Any,
 ) -> tuple[list[Tensor], list[Entry]]:
     """The outputs to add up over an epoch, and what they mean."""
     totals: list[Tensor] = [loss * float(batch)]

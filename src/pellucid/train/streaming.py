@@ -23,10 +23,12 @@ def fit_stream(
     history: History,
     validate: Callable[[], dict[str, Any]] | None,
 ) -> History:
-    """Train on an iterable for some epochs; an iterator that cannot start again needs `steps_per_epoch` for more than one."""
+    """Train on an iterable; an iterator that cannot start again needs `steps_per_epoch` for more than one epoch."""
     once = iter(x) is x
     if once and epochs > 1 and steps_per_epoch is None:
-        raise ArgumentError("this iterator can be read only once: give steps_per_epoch, epochs=1, or an iterable such as a list")
+        raise ArgumentError(
+            "this iterator can be read only once: give steps_per_epoch, epochs=1, or an iterable such as a list"
+        )
 
     def tell(event: str, *arguments: Any) -> None:
         for callback in callbacks:
@@ -49,7 +51,9 @@ def fit_stream(
     return history
 
 
-def run_stream(model: Any, items: Iterator[Any], training: bool, tell: Callable[..., None] | None = None) -> dict[str, Any]:
+def run_stream(
+    model: Any, items: Iterator[Any], training: bool, tell: Callable[..., None] | None = None
+) -> dict[str, Any]:
     """One pass over some batches; returns the figures over all of them."""
     totals: numpy.ndarray | float = 0.0
     rows, step = 0, None
