@@ -53,7 +53,7 @@ constexpr Opcode opcodes[] = {
     unary("sqrt", cheap, [](floats x) { return sqrt(x); }),
     unary("floor", cheap, [](floats x) { return floor(x); }),
     unary("relu", cheap, [](floats x) { return x < 0.0f ? splat(0.0f) : x; }),
-    unary("step", cheap, [](floats x) { return truth(x > 0.0f); }),
+    unary("step", cheap, [](floats x) { return x != x ? x : truth(x > 0.0f); }),
     unary("sign", cheap, [](floats x) { return x != x ? x : truth(x > 0.0f) - truth(x < 0.0f); }),
     unary("isfinite", cheap, [](floats x) { return truth(absolute(x) < infinity); }),
     unary("logical_not", cheap, [](floats x) { return truth(x == 0.0f); }),

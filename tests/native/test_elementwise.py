@@ -34,7 +34,7 @@ UNARY = {
     "sqrt": np.sqrt,
     "floor": np.floor,
     "relu": lambda x: np.maximum(x, 0),
-    "step": lambda x: x > 0,
+    "step": lambda x: np.heaviside(x, 0.0),
     "sign": np.sign,
     "isfinite": np.isfinite,
     "logical_not": lambda x: x == 0,
