@@ -113,7 +113,7 @@ class Model(Network):
         self._steps, self._runners = {}, {}
 
     def _metrics(self, given: Any, chosen: Sequence[losses.Loss]) -> list[list[metrics.Metric]]:
-        if given is not None and len(self.outputs) == 1 and isinstance(given, (list, tuple)):
+        if isinstance(given, (list, tuple)) and len(self.outputs) == 1 and not any(isinstance(item, list) for item in given):
             given = [given]
         found = []
         for items, loss, output in zip(self._per_output(given, "metrics"), chosen, self.outputs, strict=True):
