@@ -10,6 +10,8 @@ import numpy
 
 from pellucid.errors import ArgumentError
 
+LARGEST = 3.4028234663852886e38  # of float32, in which networks compute
+
 
 def whole(owner: str, name: str, value: Any, least: int = 1) -> int:
     """A whole number of at least `least`; raises `ArgumentError`.
@@ -27,11 +29,8 @@ def whole(owner: str, name: str, value: Any, least: int = 1) -> int:
 def number(owner: str, name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
     """A finite number from `low` to `high`; raises `ArgumentError`."""
     fits = isinstance(value, (int, float, numpy.integer, numpy.floating)) and not isinstance(value, bool)
-    try:
-        if fits and math.isfinite(value) and low <= value <= high:
-            return float(value)
-    except OverflowError:
-        pass  # a whole number beyond any float
+    if fits and abs(value) <= LARGEST and low <= value <= high:
+        return float(value)
     bounds = {
         (False, False): "",
         (True, False): f" of at least {low:g}",
@@ -88,7 +87,7 @@ def numbers(owner: str, name: str, value: Any) -> float | list[Any]:
         array = numpy.asarray(value, dtype=float)
     except (TypeError, ValueError, OverflowError) as error:
         raise ArgumentError(f"{owner}: {name} must be a number or a list of numbers, got {value!r}") from error
-    if isinstance(value, (bool, str)) or not numpy.isfinite(array).all():
+    if isinstance(value, (bool, str)) or not (numpy.abs(array) <= LARGEST).all():
         raise ArgumentError(f"{owner}: {name} must be finite numbers, got {value!r}")
     result: float | list[Any] = array.tolist()
     return result

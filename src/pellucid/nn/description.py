@@ -89,6 +89,8 @@ def connect(config: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
         _whole_network(config)
         values: list[tuple[Tensor, ...]] = [tuple(_input(item) for item in config["inputs"])]
         made = [make_layer(item) for item in config["layers"]]
+        names = [layer.name for layer in made]
+        _need(len(set(names)) == len(names), "every layer must have a name of its own", names)
         for step in config["steps"]:
             result = _build_step(step, made, values)
             values.append(result if isinstance(result, tuple) else (result,))
@@ -119,10 +121,12 @@ def _need(condition: bool, rule: str, found: Any) -> None:
 def _whole_network(config: Any) -> None:
     parts = {"name", "trainable", "inputs", "layers", "steps", "outputs"}
     _need(isinstance(config, dict) and parts <= config.keys(), f"it needs {', '.join(sorted(parts))}", config)
-    _need(isinstance(config["name"], str), "name must be a text", config["name"])
+    _need(isinstance(config["name"], str) and config["name"] != "", "name must be a text", config["name"])
     _need(isinstance(config["trainable"], bool), "trainable must be true or false", config["trainable"])
     for part in ("inputs", "layers", "steps", "outputs"):
         _need(isinstance(config[part], list), f"{part} must be a list", config[part])
+    for part in ("inputs", "outputs"):
+        _need(len(config[part]) > 0, f"there must be {part}", config[part])
 
 
 def _input(item: dict[str, Any]) -> Tensor:
@@ -137,7 +141,8 @@ def _build_step(step: dict[str, Any], made: list[Layer], values: list[tuple[Tens
     _need(isinstance(step, dict), "a step must be an object", step)
     if "constant" in step:
         _need(step["dtype"] in DTYPES, f"a constant's dtype must be one of {', '.join(DTYPES)}", step["dtype"])
-        return Constant(numpy.array(step["constant"], step["dtype"]))()
+        with numpy.errstate(over="raise", invalid="raise"):
+            return Constant(numpy.array(step["constant"], step["dtype"]))()
     inputs = [_at(place, values) for place in step["inputs"]]
     if "layer" in step:
         number = step["layer"]

@@ -191,13 +191,11 @@ class Layer:
     def _count_inputs(self, tensors: Sequence[Tensor]) -> None:
         least, most = self.takes_inputs
         if not least <= len(tensors) <= most:
-            wanted = (
-                f"{least}" if least == most else f"at least {least}" if most == math.inf else f"{least} to {most:.0f}"
-            )
+            wanted = f"{least}" if least == most else f"at least {least}" if most == math.inf else f"{least} to {most}"
+            inputs = "inputs" if max(least, 0 if most == math.inf else most) > 1 else "input"
             repair = "; join them first, as in Concatenate()([a, b])" if most == 1 and tensors else ""
             raise ShapeError(
-                f"layer {self.name} ({type(self).__name__}) takes {wanted} input{'' if wanted.endswith(' 1') or wanted == '1' else 's'}, "
-                f"got {len(tensors)}{repair}"
+                f"layer {self.name} ({type(self).__name__}) takes {wanted} {inputs}, got {len(tensors)}{repair}"
             )
 
     def _build(self, tensors: Sequence[Tensor]) -> None:
