@@ -19,8 +19,8 @@ Ours = Callable[..., Any]
 
 UNARY: dict[str, tuple[float, float]] = {
     "absolute": (-3, 3), "erf": (-3, 3), "exp": (-3, 3), "expm1": (-3, 3), "floor": (-3, 3), "log": (0.1, 5),
-    "log1p": (-0.8, 4), "negative": (-3, 3), "reciprocal": (0.3, 3), "relu": (-3, 3), "sigmoid": (-6, 6), "sign": (-3, 3),
-    "softplus": (-6, 6), "sqrt": (0.1, 5), "square": (-3, 3), "tanh": (-3, 3), "silu": (-6, 6), "mish": (-6, 6),
+    "log1p": (-0.8, 4), "negative": (-3, 3), "reciprocal": (0.3, 3), "relu": (-3, 3), "sigmoid": (-6, 6),
+    "sign": (-3, 3), "softplus": (-6, 6), "sqrt": (0.1, 5), "square": (-3, 3), "tanh": (-3, 3), "silu": (-6, 6), "mish": (-6, 6),
     "softsign": (-3, 3), "gelu": (-4, 4), "selu": (-3, 3), "hard_sigmoid": (-2.9, 2.9),
 }  # fmt: skip
 BINARY = {"add": (-3, 3), "subtract": (-3, 3), "multiply": (-3, 3), "divide": (0.4, 3), "power": (0.3, 2.5),
@@ -138,6 +138,8 @@ def test_extreme_logits(name: str, peer: Any) -> None:
         y = getattr(torch, name)(leaf, dim=-1)
         y.backward(torch.tensor(adjoint))
         theirs = [y.detach().numpy(), leaf.grad.numpy()]
+        if name == "logsumexp":  # PyTorch's e^(x - y) has lost all bits of x at 1e38; its softmax has not
+            theirs[1] = torch.softmax(torch.tensor(x), -1).numpy() * adjoint[:, None]
     else:
         jax = pytest.importorskip("jax")
         y, pull = (
@@ -145,8 +147,7 @@ def test_extreme_logits(name: str, peer: Any) -> None:
         )
         theirs = [numpy.asarray(y), numpy.asarray(pull(adjoint)[0])]
     for mine, peers in zip(ours, theirs, strict=True):
-        # PyTorch derives from x - y, which at 10⁴ has lost ten bits.
-        contract.demand_close(mine, peers, 5e-4 if peer is torch_result and name == "logsumexp" else 3e-6, name)
+        contract.demand_close(mine, peers, 3e-6, name)
 
 
 @PEERS
@@ -200,11 +201,26 @@ def test_every_float_op_has_a_peer() -> None:
     """What is compared above, or in its own right, is all that is differentiable."""
     from pellucid.core.op import registry
 
-    elsewhere = {"sum", "max", "min", "take", "scatter_add", "transpose", "reshape", "slice", "pad", "concatenate", "where",
-                 "broadcast_to", "matmul", "cast", "straight_through_step"}  # fmt: skip
+    elsewhere = [
+        "sum",
+        "max",
+        "min",
+        "take",
+        "scatter_add",
+        "transpose",
+        "reshape",
+        "slice",
+        "pad",
+        "concatenate",
+        "where",
+        "broadcast_to",
+        "matmul",
+        "cast",
+        "straight_through_step",
+    ]
     kinds = {
         name
         for name, kind in registry.items()
         if kind.differentiable and kind.inputs and kind.__module__.startswith("pellucid.")
     }
-    assert kinds <= elsewhere | set(UNARY) | set(BINARY)
+    assert kinds <= set(elsewhere) | set(UNARY) | set(BINARY)

@@ -24,11 +24,9 @@ class Matmul(Op):
 
     name, inputs = "matmul", ("x", "w")
     formula, latex = "y[i,j] = Σₖ x[i,k]·w[k,j]", r"y_{ij} = \sum_k x_{ik}\, w_{kj}"
-    tolerance: ClassVar = {
-        "float32": 1e-5,
-        "bfloat16": 3e-2,
-        "float64": 1e-12,
-    }  # sums of k products: error grows with √k
+    # Sums of k products: errors grow with √k. Factors in bfloat16 are off by 2⁻⁹ at most, products of size 1 by 0.0016
+    # on average, sums of k = 100 by 0.016, and the worst of thousands of sums by four times that.
+    tolerance: ClassVar = {"float32": 1e-5, "bfloat16": 8e-2, "float64": 1e-12}
 
     def infer(self, x: Spec, w: Spec) -> Spec:
         dtype = self.need_float(x, w)
