@@ -178,16 +178,16 @@ class _Lowering:
     def _in_place(self, program: Program) -> dict[Tensor, Variable]:
         """The tensors that may be written straight into the variables they update: nobody reads the old value later."""
         last_read: dict[Tensor, int] = {}
-        maker: dict[Tensor, Cell] = {}
+        makers: dict[Tensor, tuple[int, Cell]] = {}
         for place, cell in enumerate(self.fusion.cells):
             for value in cell.inputs:
                 if value is not None:
                     last_read[self.fusion.root(value)] = place
-            maker.update(dict.fromkeys(cell.outputs, cell))
-        places = {cell: place for place, cell in enumerate(self.fusion.cells)}
+            makers.update(dict.fromkeys(cell.outputs, (place, cell)))
         chosen: dict[Tensor, Variable] = {}
+        kept = self.outputs | {self.fusion.root(value) for _, value in program.updates if isinstance(value.node.op, Read)}
         for variable, value in program.updates:
-            if value not in makers or value in chosen or value in self.outputs or variable.tensor in self.outputs:
+            if value not in makers or value in chosen or {value, variable.tensor} & kept:
                 continue
             place, cell = makers[value]
             read_here = [v for v in cell.inputs if v is not None and self.fusion.root(v) is variable.tensor]
@@ -197,9 +197,18 @@ class _Lowering:
         return chosen
 
     def _write_back(self, program: Program) -> None:
+        """Copy the updates that were not written in place, from temporaries where one variable becomes another."""
+        copies = []
         for variable, value in program.updates:
             if self.in_place.get(value) is not variable:
-                self._copy(self._at(value), self._variable(variable))
+                source = self._at(value)
+                if self.result.buffers[self._base(source)][0] == "variable":
+                    kept = self._new("temporary", *spec_of(value))
+                    self._copy(source, kept)
+                    source = kept
+                copies.append((source, self._variable(variable)))
+        for source, target in copies:
+            self._copy(source, target)
 
     def _readable(self, value: Tensor) -> int:
         """A buffer of kind output for a result, copied where the value lies elsewhere."""
