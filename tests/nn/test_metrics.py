@@ -292,12 +292,15 @@ def test_state() -> None:
     assert metric.result() == 1.0
 
 
-@pytest.mark.parametrize(("name", "options"), [*((name, options) for name, options, *_ in CASES), ("ConfusionMatrix", {"num_classes": 3})])
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, options) for name, options, *_ in CASES), ("ConfusionMatrix", {"num_classes": 3})]
+)
 def test_configuration_round_trip(name: str, options: dict[str, Any]) -> None:
     metric = getattr(metrics, name)(**options, name="mine")
     config = json.loads(json.dumps(metric.get_config()))
     again = getattr(metrics, config["class_name"])(**config["config"])
-    assert again == metric and again.name == "mine"
+    assert again == metric
+    assert again.name == "mine"
 
 
 # What fits

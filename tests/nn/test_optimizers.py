@@ -65,14 +65,14 @@ def test_nesterov_by_hand() -> None:
 
 @pytest.mark.parametrize("gradient", [1e-3, 2.0, -3e4])
 def test_first_step_of_adam_is_the_learning_rate(gradient: float) -> None:
-    # Corrected, m̂ = g and v̂ = g², so the step is learning_rate·g/|g| whatever the size of g, as long as ε is small beside
-    # √v = √0.001·|g|: for 10⁻³ it takes 0.3 % off.
+    # Corrected, m̂ = g and v̂ = g², so the step is learning_rate·g/|g| whatever the size of g, as long as ε is small
+    # beside √v = √0.001·|g|: for 10⁻³ it takes 0.3 % off.
     assert one_number(Adam(0.01), 1.0, gradient) == pytest.approx(1.0 - 0.01 * numpy.sign(gradient), abs=5e-5)
 
 
 def test_adam_second_step_by_hand() -> None:
-    # g = 2, then 1: m = 0.1·2 = 0.2, then 0.2 + 0.1·(1 - 0.2) = 0.28; v = 0.001·4 = 0.004, then 0.004 + 0.001·(1 - 0.004)
-    # = 0.004996; m̂ = 0.28/0.19, v̂ = 0.004996/0.001999; p = 1 - 0.1 - 0.1·m̂/√v̂.
+    # g = 2, then 1: m = 0.1·2 = 0.2, then 0.2 + 0.1·(1 - 0.2) = 0.28; v = 0.001·4 = 0.004, then
+    # 0.004 + 0.001·(1 - 0.004) = 0.004996; m̂ = 0.28/0.19, v̂ = 0.004996/0.001999; p = 1 - 0.1 - 0.1·m̂/√v̂.
     expected = 0.9 - 0.1 * (0.28 / 0.19) / (0.004996 / 0.001999) ** 0.5
     assert one_number(Adam(0.1), 1.0, 2.0, 1.0) == pytest.approx(expected, rel=1e-5)
 
@@ -132,7 +132,8 @@ def test_clipping_of_zero_gradients() -> None:
 
 KINDS: list[tuple[type[Optimizer], dict[str, Any]]] = [
     (SGD, {}), (SGD, {"momentum": 0.9}), (SGD, {"momentum": 0.9, "nesterov": True}), (RMSprop, {}),
-    (RMSprop, {"momentum": 0.5}), (RMSprop, {"centered": True}), (RMSprop, {"momentum": 0.5, "centered": True, "rho": 0.8}),
+    (RMSprop, {"momentum": 0.5}), (RMSprop, {"centered": True}),
+    (RMSprop, {"momentum": 0.5, "centered": True, "rho": 0.8}),
     (Adagrad, {}), (Adadelta, {}), (Adam, {}), (Adam, {"amsgrad": True}), (Adam, {"beta_1": 0.5, "epsilon": 1e-3}),
     (AdamW, {}), (AdamW, {"weight_decay": 0.1}), (Nadam, {}), (Adamax, {}), (Lion, {}),
 ]  # fmt: skip
@@ -160,7 +161,9 @@ def test_ten_steps_against_keras(keras: Any, kind: type[Optimizer], options: dic
             step(*values)
             theirs.apply([keras.ops.convert_to_tensor(value) for value in values], variables)
         for weight, variable in zip(weights, variables, strict=True):
-            numpy.testing.assert_allclose(weight.value, keras.ops.convert_to_numpy(variable), rtol=2e-5, atol=2e-6, err_msg=str(arguments))
+            numpy.testing.assert_allclose(
+                weight.value, keras.ops.convert_to_numpy(variable), rtol=2e-5, atol=2e-6, err_msg=str(arguments)
+            )
 
 
 @pytest.mark.parametrize("kind", [SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Nadam, Adamax, Lion])
@@ -175,8 +178,9 @@ def test_defaults_are_those_of_keras(keras: Any, kind: type[Optimizer]) -> None:
 
 @pytest.mark.parametrize(
     "optimizer",
-    [SGD(0.1), SGD(0.05, momentum=0.8, nesterov=True), RMSprop(0.05), Adagrad(0.5), Adam(0.1), AdamW(0.1, weight_decay=1e-4),
-     Nadam(0.1), Adamax(0.1), Lion(schedules.ExponentialDecay(0.1, 50, 0.5)), Adadelta(20.0)],
+    [SGD(0.1), SGD(0.05, momentum=0.8, nesterov=True), RMSprop(0.05), Adagrad(0.5), Adam(0.1),
+     AdamW(0.1, weight_decay=1e-4), Nadam(0.1), Adamax(0.1),
+     Lion(schedules.ExponentialDecay(0.1, 50, 0.5)), Adadelta(20.0)],
     ids=lambda optimizer: type(optimizer).__name__,
 )  # fmt: skip
 def test_a_quadratic_converges(optimizer: Optimizer) -> None:
@@ -273,7 +277,11 @@ def test_correction_is_accurate_from_the_first_step_to_the_millionth() -> None:
 
 @pytest.mark.parametrize(("kind", "options"), KINDS, ids=lambda value: getattr(value, "__name__", str(value)))
 def test_configuration_round_trip(kind: type[Optimizer], options: dict[str, Any]) -> None:
-    for extra in ({}, {"clipnorm": 1.5}, {"learning_rate": schedules.CosineDecay(0.1, 20, warmup_target=0.2, warmup_steps=3)}):
+    for extra in (
+        {},
+        {"clipnorm": 1.5},
+        {"learning_rate": schedules.CosineDecay(0.1, 20, warmup_target=0.2, warmup_steps=3)},
+    ):
         optimizer = kind(**{**options, **extra})
         config = json.loads(json.dumps(optimizer.get_config()))
         assert optimizers.get(config) == optimizer
@@ -281,7 +289,8 @@ def test_configuration_round_trip(kind: type[Optimizer], options: dict[str, Any]
 
 
 def test_by_name() -> None:
-    assert isinstance(optimizers.get("adam"), Adam) and isinstance(optimizers.get("RMSprop"), RMSprop)
+    assert isinstance(optimizers.get("adam"), Adam)
+    assert isinstance(optimizers.get("RMSprop"), RMSprop)
     assert isinstance(optimizers.get(SGD), SGD)
     with pytest.raises(UnknownNameError, match="did you mean 'adam'"):
         optimizers.get("adm")

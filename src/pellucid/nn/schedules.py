@@ -148,8 +148,8 @@ class PiecewiseConstantDecay(Schedule):
 class CosineDecay(Schedule):
     """top·((1 - α)·½·(1 + cos(π·step / decay_steps)) + α), then top·α. Loshchilov & Hutter 2017.
 
-    With `warmup_target` the rate first rises in a straight line from initial to that target over `warmup_steps` steps, and
-    the cosine starts there.
+    With `warmup_target` the rate first rises in a straight line from initial to that target over `warmup_steps` steps,
+    and the cosine starts there.
 
     >>> CosineDecay(0.5, decay_steps=10)(5)
     0.25

@@ -1,6 +1,6 @@
 """Losses by name: what training makes small. Names, arguments and defaults are Keras 3's.
 
-Every loss is safe at any size of prediction, and `Loss.check` refuses labels, shapes and last activations that do not fit.
+Every loss is safe at any size of prediction, and `Loss.check` refuses labels, shapes and activations that do not fit.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ axis. A `Loss` object adds weights and the reduction over the batch, and can che
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy
 
 from pellucid.core.graph import Tensor, TensorLike, composite, tensor
-from pellucid.core.spec import known, show_shape
+from pellucid.core.spec import show_shape
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn.layer import _snake as snake
 from pellucid.nn.losses import checks
@@ -82,7 +81,7 @@ class OwnLoss(Loss):
 
     def get_config(self) -> dict[str, Any]:
         raise ArgumentError(
-            f"the loss {self.name} is a function of your own, so it cannot be saved; compile the loaded model with it again"
+            f"the loss {self.name} is a function of your own and cannot be saved; compile with it again after loading"
         )
 
     def check_fit(self, labels: numpy.ndarray, output: Tensor, where: str) -> None:
@@ -130,7 +129,7 @@ def matched(y_true: TensorLike, y_pred: TensorLike, where: str) -> tuple[Tensor,
         p = expand_dims(p, -1)
     if t.rank != p.rank or any(a != b and None not in (a, b) for a, b in zip(t.shape, p.shape, strict=True)):
         raise ShapeError(
-            f"{where}: labels have the shape {show_shape(t.shape)} and predictions {show_shape(p.shape)}; make them equal"
+            f"{where}: labels have the shape {show_shape(t.shape)}, predictions {show_shape(p.shape)}; make them equal"
         )
     return t, p
 
@@ -146,7 +145,3 @@ def spread(weight: TensorLike, values: Tensor) -> Tensor:
             "give one weight per example"
         )
     return reshape(w, (*w.shape, *(1,) * (values.rank - w.rank))) if w.rank < values.rank else w
-
-
-def count_of(values: Tensor) -> int:
-    return math.prod(known(values.shape))

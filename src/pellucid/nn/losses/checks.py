@@ -1,4 +1,4 @@
-"""Checks made before training: do labels, output units and the last activation fit the loss? Each message names a repair."""
+"""Checks made before training: do labels, output units and the last activation fit the loss? Messages name a repair."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pellucid.nn.losses.origin import activation_of
 # What the last activation can give: probabilities, or (of those that cannot) only positive numbers.
 PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid", "step", "straight_through_step")
 NO_PROBABILITIES = (
-    "linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus", "softsign", "log_softmax",
-    "exp", "negative", "square", "absolute",
+    "linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus", "softsign",
+    "log_softmax", "exp", "negative", "square", "absolute",
 )  # fmt: skip
 NEGATIVE = ("linear", "tanh", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softsign", "log_softmax")
 
@@ -24,9 +24,10 @@ NEGATIVE = ("linear", "tanh", "leaky_relu", "elu", "selu", "gelu", "silu", "mish
 def check_numbers(labels: numpy.ndarray, where: str) -> None:
     """Labels are finite numbers."""
     if labels.dtype.kind in "USO":
-        first = labels.reshape(-1)[:1].tolist()
+        first = labels.reshape(-1)[0] if labels.size else ""
+        kind = "objects" if labels.dtype.kind == "O" else "text"
         raise LabelError(
-            f"{where}: labels are {'text' if labels.dtype.kind != 'O' else 'objects'}, such as {first[0] if first else ''!r}; "
+            f"{where}: labels are {kind}, such as {str(first)!r}; "
             "encode them as numbers from 0, or train on a table with a target column, which does it for you"
         )
     if labels.dtype.kind == "f" and not (finite := numpy.isfinite(labels)).all():
@@ -52,7 +53,8 @@ def check_shape(labels: numpy.ndarray, output: Tensor, where: str) -> None:
     if labels[:1].size == 1 and units not in (None, 1) and labels.dtype.kind in "iub":
         hint = f"class numbers for {units} units need sparse_categorical_crossentropy; one number needs Dense(1)"
     raise ShapeError(
-        f"{where}: labels have the shape {show_shape(labels.shape)}, but the network gives {show_shape(output.shape)}; {hint}"
+        f"{where}: labels have the shape {show_shape(labels.shape)}, but the network gives "
+        f"{show_shape(output.shape)}; {hint}"
     )
 
 
@@ -106,7 +108,9 @@ def check_classes(labels: numpy.ndarray, output: Tensor, where: str) -> None:
                 f"{where}: labels of shape {shape} are one-hot, but class numbers are needed; "
                 "use categorical_crossentropy, or numpy.argmax(labels, axis=-1)"
             )
-        raise LabelError(f"{where}: labels have the shape {shape}; give one class number from 0 to {units} - 1 per example")
+        raise LabelError(
+            f"{where}: labels have the shape {shape}; give one class number from 0 to {units} - 1 per example"
+        )
     if not _same((*labels.shape[1:], 1), (*output.shape[1:-1], 1)):
         raise ShapeError(
             f"{where}: labels have the shape {shape}, but the network gives {show_shape(output.shape)}; "
@@ -115,13 +119,13 @@ def check_classes(labels: numpy.ndarray, output: Tensor, where: str) -> None:
     fractions = labels != numpy.floor(labels) if labels.dtype.kind == "f" else numpy.zeros(labels.shape, bool)
     if fractions.any():
         row, value = _first(fractions, labels)
-        raise LabelError(f"{where}: the label of row {row} is {value:g}, but class numbers are whole; for numbers use mse")
+        raise LabelError(
+            f"{where}: the label of row {row} is {value:g}, but class numbers are whole; for numbers use mse"
+        )
     if units is not None and (outside := (labels < 0) | (labels >= units)).any():
         row, value = _first(outside, labels)
-        repair = (
-            "use binary_crossentropy with sigmoid" if units == 1 else "number the classes from 0, or give the last layer "
-            f"{int(labels.max()) + 1} units"
-        )  # fmt: skip
+        repair = f"number the classes from 0, or give the last layer {int(labels.max()) + 1} units"
+        repair = "use binary_crossentropy with sigmoid" if units == 1 else repair
         raise LabelError(
             f"{where}: the label of row {row} is {value:g}, outside 0 to {units - 1} for {units} output units; {repair}"
         )

@@ -1,6 +1,6 @@
 """What computed an output: read from the graph, so that losses can use logits exactly and refuse what cannot fit.
 
-Taking the logarithm of a probability that was rounded to 0 loses everything the network knew; the logits behind it do not.
+The logarithm of a probability that was rounded to 0 loses everything the network knew; the logits behind it do not.
 """
 
 from __future__ import annotations

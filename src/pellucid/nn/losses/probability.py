@@ -67,11 +67,13 @@ def sparse_categorical_crossentropy(
     if t.rank == p.rank and t.shape[-1] == 1:
         t = squeeze(t, -1)
     if t.dtype != "int32":
-        raise DtypeError(f"sparse_categorical_crossentropy needs int32 labels, got {t.spec}; they are numbers of classes")
+        raise DtypeError(
+            f"sparse_categorical_crossentropy needs int32 labels, got {t.spec}; they are numbers of classes"
+        )
     if t.rank != p.rank - 1:
         raise ShapeError(
-            f"sparse_categorical_crossentropy: labels {t.spec} do not fit predictions {p.spec}; give one class per example, "
-            "or use categorical_crossentropy for one-hot labels"
+            f"sparse_categorical_crossentropy: labels {t.spec} do not fit predictions {p.spec}; "
+            "give one class per example, or use categorical_crossentropy for one-hot labels"
         )
     classes, rest = p.shape[-1], p.shape[:-1]
     logits = p if from_logits else softmax_logits(p)
@@ -205,7 +207,11 @@ class SparseCategoricalCrossentropy(Loss):
     label_dtype = "int32"
 
     def __init__(
-        self, from_logits: bool = False, reduction: str | None = "sum_over_batch_size", axis: int = -1, name: str | None = None
+        self,
+        from_logits: bool = False,
+        reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
+        name: str | None = None,
     ) -> None:
         super().__init__(reduction, name)
         self.from_logits, self.axis = from_logits, axis

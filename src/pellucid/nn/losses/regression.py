@@ -159,16 +159,16 @@ class Poisson(Loss):
 
     def check_fit(self, labels: numpy.ndarray, output: Tensor, where: str) -> None:
         super().check_fit(labels, output, where)
-        checks.check_range(labels, 0.0, math.inf, where, "Poisson is for counts; use mean_squared_error for other numbers")
+        checks.check_range(
+            labels, 0.0, math.inf, where, "Poisson is for counts; use mean_squared_error for other numbers"
+        )
         checks.check_positive(output, where)
 
 
 class CosineSimilarity(Loss):
     """-Σ y·ŷ / (‖y‖·‖ŷ‖): only directions count."""
 
-    def __init__(
-        self, axis: int = -1, reduction: str | None = "sum_over_batch_size", name: str | None = None
-    ) -> None:
+    def __init__(self, axis: int = -1, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
         super().__init__(reduction, name)
         self.axis = axis
 

@@ -1,8 +1,8 @@
-"""Metrics by name: what is shown beside the loss. Names, arguments, defaults are Keras 3's; departures stand at the class.
+"""Metrics by name: what is shown beside the loss. Names, arguments and defaults are Keras 3's.
 
-Thresholds are probabilities everywhere: where the loss takes logits (`from_logits=True`), a metric named as a string
-compares the logits with the logit of its threshold (½ is 0), and a metric object must say `from_logits=True` too, or is
-refused. Keras compares logits with ½, so that a good network seems a bad one.
+Departures stand at the class. Thresholds are probabilities everywhere: where the loss takes logits
+(`from_logits=True`), a metric named as a string compares the logits with the logit of its threshold (½ is 0), and a metric object must say
+`from_logits=True` too, or is refused. Keras compares logits with ½, so that a good network seems a bad one.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ ACCURACIES = ("accuracy", "acc")
 def get(identifier: Any, loss: Loss, output: Tensor) -> Metric:
     """A metric from its name, its configuration, itself, or a function of labels and predictions, made to fit.
 
-    `accuracy` (or `acc`) is resolved from the loss and the output. Raises `ArgumentError` for a metric that does not fit
-    the loss or the last activation. A name stays the metric's name, so that `history["acc"]` is found again.
+    `accuracy` (or `acc`) is resolved from the loss and the output. Raises `ArgumentError` for a metric that does not
+    fit the loss or the last activation. A name stays the metric's name, so that `history["acc"]` is found again.
     """
     where = f"metric {identifier if isinstance(identifier, str) else getattr(identifier, 'name', identifier)!r}"
     if isinstance(identifier, str):

@@ -1,8 +1,8 @@
 """`Metric`: a number that says how good a model is, made of sums that add up over batches.
 
 `statistics` builds those sums as nodes; `compute` makes the number from their totals over an epoch. So a metric costs a
-few nodes in the step's graph, and no batch needs to be remembered. `update_state`, `result` and `reset_state` do the same
-at once, on arrays.
+few nodes in the step's graph, and no batch needs to be remembered. `update_state`, `result` and `reset_state` do the
+same at once, on arrays.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class OwnMetric(MeanMetric):
 
     def get_config(self) -> dict[str, Any]:
         raise ArgumentError(
-            f"the metric {self.name} is a function of your own, so it cannot be saved; compile with it again after loading"
+            f"the metric {self.name} is a function of your own and cannot be saved; compile with it again after loading"
         )
 
 

@@ -1,8 +1,8 @@
 """Metrics of right and wrong answers by class: precision, recall, F1 score, confusion matrix.
 
-Each label is compared with one decision: outputs of one unit, and several outputs that are right or wrong independently,
-are decided by a threshold; of classes that exclude each other, the most probable is decided for. A NaN prediction
-decides for no class, so that it can be missed but never right.
+Each label is compared with one decision: outputs of one unit, and several that are right or wrong independently, are
+decided by a threshold; of classes that exclude each other, the most probable is decided for. A NaN prediction decides
+for no class, so that it can be missed but never right.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Ratio(Metric):
     `macro`, `micro`, `weighted`, or `none` for one number per class.
 
     Departure from Keras: in a network of several classes, precision and recall without arguments mean
-    `average="macro"`; Keras compares every class probability with ½ and adds up all classes, and fails for class numbers as labels.
+    `average="macro"`; Keras compares every class probability with ½ and adds up all classes, and fails for class
+    numbers as labels.
     """
 
     part: int  # which of (true positives, false positives, false negatives) stands beside the first in the denominator
@@ -89,8 +90,7 @@ class Ratio(Metric):
             raise ArgumentError(f"{type(self).__name__}: average must be one of {choices}, got {average!r}")
         if average and thresholds is not None:
             raise ArgumentError(f"{type(self).__name__}: average needs no threshold; leave out thresholds")
-        several = isinstance(thresholds, Sequence)
-        self.thresholds: float | list[float] | None = [*thresholds] if several else thresholds  # type: ignore
+        self.thresholds = list(thresholds) if isinstance(thresholds, Sequence) else thresholds
         self.class_id, self.average, self.from_logits = class_id, average, from_logits
 
     def statistics(self, y_true: Tensor, y_pred: Tensor, weight: Tensor | None) -> list[Tensor]:

@@ -45,8 +45,8 @@ def needs_classes(loss: Loss, output: Tensor, where: str) -> None:
     if isinstance(loss, (*CLASSIFICATION, OwnLoss)) or activation_of(output) in PROBABILITIES:
         return
     raise ArgumentError(
-        f"{where}: {loss.name} with a last activation of {activation_of(output)} predicts numbers, which "
-        "are hardly ever equal to the label; use 'mae', 'rmse' or 'r2_score', or for classes a cross-entropy loss with sigmoid or softmax"
+        f"{where}: {loss.name} with a last activation of {activation_of(output)} predicts numbers, which are "
+        "hardly ever equal to the label; use 'mae', 'rmse' or 'r2_score', or for classes a cross-entropy loss"
     )
 
 

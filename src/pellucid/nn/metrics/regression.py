@@ -125,7 +125,7 @@ class CosineSimilarity(Distance):
 class R2Score(Metric):
     """1 - Σ (y - ŷ)² / Σ (y - ȳ)²: the share of the labels' spread that is explained; 1 is perfect, 0 the mean's own.
 
-    `class_aggregation` of several outputs: `uniform_average`, `variance_weighted_average`, or `None` for one number each.
+    `class_aggregation` of several outputs: `uniform_average`, `variance_weighted_average`, or `None` for one each.
     With `num_regressors` p > 0, adjusted for chance: 1 - (1 - R²)·(n - 1) / (n - p - 1).
     Labels that are all equal give 0, or 1 where they are met exactly.
 
@@ -150,11 +150,11 @@ class R2Score(Metric):
         self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
 
     def statistics(self, y_true: Tensor, y_pred: Tensor, weight: Tensor | None) -> list[Tensor]:
-        """Per output: examples, n = Σw, Σw·(y - ŷ)², then what Σw·y and Σw·y² are made of around c, about the batch's mean.
+        """Examples; n = Σw and Σw·(y - ŷ)² per output; then the parts of Σw·y and Σw·y² around c, near the mean.
 
         Σw·y² itself would round away the spread of labels that lie close together far from 0, such as years. So
-        Σw·y = d + n·c and Σw·y² = q + 2·c·d + n·c² with d = Σw·(y - c) and q = Σw·(y - c)², where the large products are
-        given in parts that float32 holds exactly (Dekker 1971), to be added up in float64.
+        Σw·y = d + n·c and Σw·y² = q + 2·c·d + n·c² with d = Σw·(y - c) and q = Σw·(y - c)², where the large products
+        are given in parts that float32 holds exactly (Dekker 1971), to be added up in float64.
         """
         t, p = matched(y_true, y_pred, self.name)
         t, p = (rows(expand_dims(value, -1) if value.rank == 1 else value) for value in (t, p))

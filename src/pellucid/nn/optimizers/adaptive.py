@@ -71,7 +71,13 @@ class RMSprop(Optimizer):
 
 @composite
 def adagrad(
-    parameter: Tensor, gradient: Tensor, accumulator: Tensor, learning_rate: Tensor, *, epsilon: float, weight_decay: float
+    parameter: Tensor,
+    gradient: Tensor,
+    accumulator: Tensor,
+    learning_rate: Tensor,
+    *,
+    epsilon: float,
+    weight_decay: float,
 ) -> tuple[Tensor, Tensor]:
     """a ← a + g²; p ← p - learning_rate·g / √(a + ε)."""
     a = accumulator + square(gradient)

@@ -1,4 +1,4 @@
-"""`Optimizer`: how gradients change parameters, as nodes. What all optimizers share: learning rate, clipping, decay, state.
+"""`Optimizer`: how gradients change parameters, as nodes. Here: learning rate, clipping, decay and state.
 
 An optimizer names its state per parameter (`slots`) and gives a rule: a composite from (parameter, gradient, *slots,
 *scalars) to (parameter, *slots). Everything else is here.
@@ -27,8 +27,8 @@ class Optimizer(Configured):
     """Base of all optimizers.
 
     Args: `learning_rate`: a number or a schedule; `weight_decay`: each step first takes learning_rate·weight_decay of
-    every parameter away (Loshchilov & Hutter 2019); at most one of `clipnorm` (the longest a parameter's gradient may be),
-    `clipvalue` (the largest any element may be) and `global_clipnorm` (the longest all gradients together may be).
+    every parameter away (Loshchilov & Hutter 2019); at most one of `clipnorm` (the longest a parameter's gradient may
+    be), `clipvalue` (the largest any element may be) and `global_clipnorm` (the longest all gradients together may be).
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Optimizer(Configured):
         return {}
 
     def scalars(self, rate: Tensor, time: Tensor, *common: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """What the rule needs beside slots, from the learning rate and the number of this step (from 1); new `common`."""
+        """What the rule needs beside slots, from the learning rate and this step's number (from 1); new `common`."""
         return [rate], []
 
     def rule(self) -> Rule:
@@ -112,7 +112,9 @@ class Optimizer(Configured):
             return
         self._parameters = list(parameters)
         self.iteration.assign(0)
-        self._common = [Variable(numpy.array(start, numpy.float32), name, False) for name, start in self.common().items()]
+        self._common = [
+            Variable(numpy.array(start, numpy.float32), name, False) for name, start in self.common().items()
+        ]
         self._slots = [
             [Variable(numpy.full(p.shape, start, p.value.dtype), name, False) for name, start in self.slots().items()]
             for p in parameters

@@ -36,8 +36,8 @@ def sgd_momentum(
 class SGD(Optimizer):
     """Stochastic gradient descent: p ← p - learning_rate·g. Robbins & Monro 1951.
 
-    With `momentum` (Polyak 1964) a velocity is followed; with `nesterov` (Nesterov 1983; Sutskever et al. 2013) it looks
-    one step ahead.
+    With `momentum` (Polyak 1964) a velocity is followed; with `nesterov` (Nesterov 1983; Sutskever et al. 2013) it
+    looks one step ahead.
 
     >>> SGD(0.1, momentum=0.9).learning_rate
     0.1

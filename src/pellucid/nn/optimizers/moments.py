@@ -13,10 +13,10 @@ from pellucid.ops import absolute, exp, maximum, sign, sqrt, square
 
 @composite
 def adam(
-    parameter: Tensor, gradient: Tensor, momentum: Tensor, velocity: Tensor, learning_rate: Tensor, correction_1: Tensor,
-    correction_2: Tensor, *, beta_1: float, beta_2: float, epsilon: float, weight_decay: float,
+    parameter: Tensor, gradient: Tensor, momentum: Tensor, velocity: Tensor, learning_rate: Tensor,
+    correction_1: Tensor, correction_2: Tensor, *, beta_1: float, beta_2: float, epsilon: float, weight_decay: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """m += (g - m)(1 - β₁); v += (g² - v)(1 - β₂); p -= m·α / (√v + ε) with α = learning_rate·√(1 - β₂ᵗ) / (1 - β₁ᵗ)."""
+    """m += (g - m)(1 - β₁); v += (g² - v)(1 - β₂); p -= m·α / (√v + ε), α = learning_rate·√(1 - β₂ᵗ) / (1 - β₁ᵗ)."""
     m = momentum + (gradient - momentum) * (1.0 - beta_1)
     v = velocity + (square(gradient) - velocity) * (1.0 - beta_2)
     alpha = learning_rate * sqrt(correction_2) / correction_1
@@ -25,8 +25,9 @@ def adam(
 
 @composite
 def amsgrad(
-    parameter: Tensor, gradient: Tensor, momentum: Tensor, velocity: Tensor, velocity_hat: Tensor, learning_rate: Tensor,
-    correction_1: Tensor, correction_2: Tensor, *, beta_1: float, beta_2: float, epsilon: float, weight_decay: float,
+    parameter: Tensor, gradient: Tensor, momentum: Tensor, velocity: Tensor, velocity_hat: Tensor,
+    learning_rate: Tensor, correction_1: Tensor, correction_2: Tensor, *, beta_1: float, beta_2: float, epsilon: float,
+    weight_decay: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """Adam that divides by the largest √v so far. Reddi, Kale, Kumar 2018."""
     m = momentum + (gradient - momentum) * (1.0 - beta_1)
@@ -74,7 +75,9 @@ class Adam(Moments):
         global_clipnorm: float | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
+        super().__init__(
+            learning_rate, beta_1, beta_2, epsilon, weight_decay, clipnorm, clipvalue, global_clipnorm, name
+        )
         self.amsgrad = amsgrad
 
     def slots(self) -> dict[str, float]:
@@ -105,8 +108,8 @@ class AdamW(Adam):
         name: str | None = None,
     ) -> None:
         super().__init__(
-            learning_rate, beta_1, beta_2, epsilon, amsgrad, at_least("weight_decay", weight_decay, 0.0), clipnorm, clipvalue,
-            global_clipnorm, name,
+            learning_rate, beta_1, beta_2, epsilon, amsgrad, at_least("weight_decay", weight_decay, 0.0), clipnorm,
+            clipvalue, global_clipnorm, name,
         )  # fmt: skip
 
 
@@ -143,7 +146,9 @@ class Nadam(Moments):
         global_clipnorm: float | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
+        super().__init__(
+            learning_rate, beta_1, beta_2, epsilon, weight_decay, clipnorm, clipvalue, global_clipnorm, name
+        )
 
     def common(self) -> dict[str, float]:
         return {"u_product": 1.0}
@@ -188,7 +193,9 @@ class Adamax(Moments):
         global_clipnorm: float | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
+        super().__init__(
+            learning_rate, beta_1, beta_2, epsilon, weight_decay, clipnorm, clipvalue, global_clipnorm, name
+        )
 
     def slots(self) -> dict[str, float]:
         return {"momentum": 0.0, "norm": 0.0}
