@@ -1,8 +1,9 @@
 """Metrics by name: what is shown beside the loss. Names, arguments and defaults are Keras 3's.
 
 Departures stand at the class. Thresholds are probabilities everywhere: where the loss takes logits
-(`from_logits=True`), a metric named as a string compares the logits with the logit of its threshold (½ is 0), and a metric object must say
-`from_logits=True` too, or is refused. Keras compares logits with ½, so that a good network seems a bad one.
+(`from_logits=True`), a metric named as a string compares the logits with the logit of its threshold (½ is 0), and a
+metric object must say `from_logits=True` too, or is refused. Keras compares logits with ½, so that a good network seems
+a bad one.
 """
 
 from __future__ import annotations
