@@ -76,7 +76,7 @@ class Step(Unary):
     differentiable = False
 
     def forward(self, np: Any, x: Array) -> Array:
-        return np.where(np.isnan(x), x, x > 0).astype(x.dtype)
+        return (x > 0).astype(x.dtype)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class StraightThroughStep(Unary):
     chosen_derivative = True
 
     def forward(self, np: Any, x: Array) -> Array:
-        return np.where(np.isnan(x), x, x > 0).astype(x.dtype)
+        return (x > 0).astype(x.dtype)
 
     def derivatives(self, node: Node, g: Tensor) -> Gradients:
         return (g * cast(less_equal(absolute(node.inputs[0]), 1.0), g.dtype),)
