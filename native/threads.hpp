@@ -1,27 +1,21 @@
-// Threads by cost: OpenMP's pool (the same GNU OpenMP that oneDNN uses), entered only where the work repays it.
+// Threads by cost: work cut into parts, run by the caller and by whatever workers are awake.
+//
+// The caller takes parts like any worker and waits only for parts that a worker has begun, so a busy machine costs little:
+// a worker that gets no processor just takes none. Which thread runs a part never changes a result.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 namespace pellucid {
 
-// Splitting work and meeting at its end costs half a microsecond while the pool is awake, and ten or more when it has
-// gone to sleep: each thread must have several microseconds of work.
+// Splitting work and meeting at its end costs half a microsecond while the workers are awake, and ten or more when they
+// have gone to sleep: each thread must have several microseconds of work.
 inline constexpr double microseconds_per_thread = 5.0;
 
 // How many of at most `limit` threads are worth waking for work that takes one thread so many microseconds.
 inline int threads_for(double microseconds, int limit) {
-#if defined(_OPENMP)
   return std::clamp(static_cast<int>(std::min(microseconds / microseconds_per_thread, 4096.0)), 1, limit);
-#else
-  (void)microseconds, (void)limit;
-  return 1;
-#endif
 }
 
 struct Range {
@@ -36,17 +30,17 @@ inline Range share(std::int64_t n, int part, int parts, std::int64_t grain = 1) 
   return {std::min(begin, n), std::min(end, n)};
 }
 
-// Calls work(part) for part = 0 … parts-1, each on its own thread. Every part is run, whatever the pool's size.
+// Calls function(work, part) for part = 0 … parts-1, on up to as many threads; returns when all have ended.
+void run_parts(int parts, void (*function)(const void* work, int part), const void* work);
+
+// Calls work(part) for part = 0 … parts-1, on up to as many threads.
 template <typename Work>
 inline void parallel(int parts, const Work& work) {
-#if defined(_OPENMP)
-  if (parts > 1) {
-#pragma omp parallel for num_threads(parts) schedule(static, 1)
-    for (int part = 0; part < parts; ++part) work(part);
+  if (parts == 1) {
+    work(0);
     return;
   }
-#endif
-  for (int part = 0; part < parts; ++part) work(part);
+  run_parts(parts, [](const void* object, int part) { (*static_cast<const Work*>(object))(part); }, &work);
 }
 
 }  // namespace pellucid

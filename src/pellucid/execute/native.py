@@ -8,16 +8,11 @@ from weakref import WeakKeyDictionary
 
 import numpy
 
+from pellucid import _native
 from pellucid.core.graph import Program
 from pellucid.core.verify import verify
 from pellucid.execute.lowering import Lowered, lower
 from pellucid.execute.program import LoopSpec
-
-# A waiting OpenMP thread spins before it sleeps, by default for milliseconds; where other processes want the cores too,
-# that made evaluation 20 times slower. A thousand turns, some 20 µs, still bridge the gap between two kernels.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-from pellucid import _native  # noqa: E402
 
 KERNELS = frozenset(_native.kernels())
 THREADS = (
