@@ -1,0 +1,1 @@
+"""The command line: thin commands, each loaded only when it is called."""

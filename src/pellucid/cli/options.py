@@ -1,0 +1,101 @@
+"""Options and phrases that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pellucid.cli import console
+
+if TYPE_CHECKING:
+    from pellucid.data.target import Target
+    from pellucid.train.tabular import TableModel
+
+DATA = click.argument("data", type=click.Path(path_type=Path))
+MODEL = click.argument("model", type=click.Path(path_type=Path))
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+KIND = click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    metavar="COLUMN=KIND",
+    help="What a column is: number, boolean, category, datetime, ignored, … or its categories, lowest first: size=S,M,L.",
+)
+TARGET_HELP = "The column to predict."
+
+FIGURES = {
+    "r2": "R²", "rmse": "RMSE", "mae": "MAE", "accuracy": "accuracy", "baseline_accuracy": "baseline",
+    "precision": "precision", "recall": "recall", "f1": "F1", "auc": "AUC",
+}  # fmt: skip
+_SHOWN_CLASSES = 12
+
+
+def parse_kinds(given: Iterable[str]) -> dict[str, str | list[str]]:
+    """`COLUMN=KIND` options as the dict that `Schema.infer` takes."""
+    kinds: dict[str, str | list[str]] = {}
+    for item in given:
+        column, equals, kind = item.rpartition("=")
+        if not equals or not column or not kind:
+            raise click.BadParameter(f"{item!r} is not COLUMN=KIND, such as zip=category", param_hint="'--kind'")
+        kinds[column] = kind.split(",") if "," in kind else kind
+    return kinds
+
+
+def load(path: Path) -> TableModel:
+    """The table model of a file."""
+    from pellucid.train.tabular import TableModel
+
+    return TableModel.load(path)
+
+
+def notes(notices: Iterable[str]) -> None:
+    """Each notice as a message."""
+    for notice in notices:
+        console.note(notice)
+
+
+def figures(target: Target, found: dict[str, Any]) -> str:
+    """The figures of a task as text, with the confusion matrix where there are classes."""
+    from pellucid.train.table_figures import names
+
+    rows = [(FIGURES[name], _figure(name, found[name]), _meaning(name, target)) for name in names(target)]
+    text = console.columns(rows, right=(1,))
+    return text + "\n\n" + confusion(found) if "confusion_matrix" in found else text
+
+
+def _figure(name: str, value: float) -> str:
+    if name in ("rmse", "mae"):
+        return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+    return f"{value:.4f}"
+
+
+def _meaning(name: str, target: Target) -> str:
+    yes = f"'{target.classes[1]}'" if target.task == "binary" else "each class, averaged"
+    return {
+        "r2": f"share of the spread of {target.name} that is explained; 0 is guessing the mean",
+        "rmse": f"root of the mean squared error, in units of {target.name}",
+        "mae": "mean size of an error, in the same units",
+        "accuracy": "share of rows whose class is right",
+        "baseline_accuracy": "accuracy of always the commonest class",
+        "precision": f"of those taken for {yes}, the share that is" if target.task == "binary" else f"of those taken for it: {yes}",
+        "recall": f"of those that are {yes}, the share found" if target.task == "binary" else f"of those that are it: {yes}",
+        "f1": "harmonic mean of precision and recall",
+        "auc": f"chance that a row of {yes} gets a higher probability than another",
+    }[name]
+
+
+def confusion(found: dict[str, Any]) -> str:
+    """The confusion matrix with names; of many classes those that are mistaken most."""
+    names = [str(name) for name in found["classes"]]
+    matrix = found["confusion_matrix"]
+    if len(names) > _SHOWN_CLASSES:
+        pairs = [(count, i, j) for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j and count]
+        most = sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))[:_SHOWN_CLASSES]
+        rows = [("true", "taken for", "rows"), *((names[i], names[j], f"{count:,}") for count, i, j in most)]
+        return f"  commonest mistakes among {len(names)} classes\n" + console.columns(rows, right=(2,), indent="    ")
+    header = ["true \\ predicted", *names]
+    body = [[name, *(f"{count:,}" for count in row)] for name, row in zip(names, matrix, strict=True)]
+    return console.columns([header, *body], right=range(1, len(names) + 1))

@@ -1,0 +1,148 @@
+"""How a table is learned: what the user said, and for the rest what suits the data, each choice with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pellucid.data import records
+from pellucid.errors import ArgumentError
+from pellucid.nn import activations, optimizers
+from pellucid.nn.optimizers import Optimizer
+from pellucid.nn.schedules import CosineDecay
+
+_STEPS = 15_000  # of training in all, where the number of epochs is left open
+_VALIDATE_FROM = 50  # rows; with fewer a tenth of them says nothing
+_SHARE = 0.1  # of the training rows, to see when learning stops helping
+_ADAPTIVE = ("adam", "adamw", "nadam", "adamax", "rmsprop")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a training run, besides the data."""
+
+    hidden: tuple[int, ...]
+    activation: str
+    dropout: float
+    optimizer: str
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+    patience: int
+    validation: float
+    seed: int
+    precision: str
+    executor: str
+
+    def make_optimizer(self, steps: int) -> Optimizer:
+        """The optimizer; its rate falls along half a cosine to 0 over the run's steps (Loshchilov & Hutter 2017)."""
+        rate = CosineDecay(self.learning_rate, max(steps, 1))
+        return optimizers.OPTIMIZERS[self.optimizer](learning_rate=rate, weight_decay=self.weight_decay or None)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict that `from_json` reads back."""
+        return {**asdict(self), "hidden": list(self.hidden)}
+
+    @classmethod
+    def from_json(cls, record: object) -> Settings:
+        """The settings of a plain dict; raises `DataError` for a malformed one."""
+        numbers = ("dropout", "learning_rate", "weight_decay", "validation")
+        texts = ("activation", "optimizer", "precision", "executor")
+        counts = ("batch_size", "epochs", "patience", "seed")
+        read = records.checked(
+            record,
+            "settings",
+            hidden=lambda value: isinstance(value, list) and all(map(records.count, value)),
+            **dict.fromkeys(numbers, records.real),
+            **dict.fromkeys(texts, records.text),
+            **dict.fromkeys(counts, records.count),
+        )
+        return cls(**{**read, "hidden": tuple(read["hidden"])})
+
+
+def choose(rows: int, given: Mapping[str, Any]) -> tuple[Settings, list[str]]:
+    """Settings for so many rows of training from what the user gave (`None` where left open), and what was chosen.
+
+    Raises `ArgumentError` and `UnknownNameError` for what cannot be used.
+    """
+    _check(given)
+    chosen: list[str] = []
+
+    def pick(name: str, value: Any, text: str) -> Any:
+        if given.get(name) is not None:
+            return given[name]
+        chosen.append(text)
+        return value
+
+    validation = given["validation"]
+    if validation is None:
+        validation = _SHARE if rows >= _VALIDATE_FROM else 0.0
+    learned = rows - round(rows * validation)
+    wide = 128 if learned >= 5_000 else 64 if learned >= 1_000 else 32 if learned >= 200 else 16
+    hidden = tuple(pick("hidden", (wide, wide // 2), f"hidden layers of {wide} and {wide // 2} units"))
+    dropout = float(pick("dropout", 0.1 if learned >= 1_000 and hidden else 0.0, "dropout 0.1"))
+    if dropout == 0.0 and "dropout 0.1" in chosen:
+        chosen.remove("dropout 0.1")
+    optimizer = str(given["optimizer"]).lower()
+    usual = 0.005 if optimizer in _ADAPTIVE else float(optimizers.get(optimizer).learning_rate)
+    rate = float(pick("learning_rate", usual, f"learning rate {usual:g}"))
+    best = min(1024, max(8, 2 ** round(math.log2(max(learned, 1) / 100)))) if learned else 8
+    batch = int(pick("batch_size", min(best, learned), f"batches of {min(best, learned)}"))
+    each = max(1, -(-learned // batch))
+    many = min(200, max(10, round(_STEPS / each)))
+    epochs = int(pick("epochs", many, f"up to {many} epochs"))
+    settings = Settings(
+        hidden=hidden,
+        activation=str(given["activation"]),
+        dropout=dropout,
+        optimizer=optimizer,
+        learning_rate=rate,
+        weight_decay=0.05 if optimizer in _ADAPTIVE else 0.0,
+        batch_size=min(batch, max(learned, 1)),
+        epochs=epochs,
+        patience=max(10, epochs // 3),
+        validation=float(validation),
+        seed=int(given["seed"]),
+        precision=str(given["precision"]),
+        executor=str(given["executor"]),
+    )
+    notices = [f"chosen for {rows:,} rows: {', '.join(chosen)}"] if chosen else []
+    if validation and epochs > settings.patience:
+        notices.append(
+            f"a tenth of the training rows tells when to stop: after {settings.patience} epochs without a gain; "
+            "the best weights are kept"
+            if validation == _SHARE
+            else f"{validation:g} of the training rows tell when to stop; the best weights are kept"
+        )
+    return settings, notices
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    """Raise where a choice of the user cannot be used, before anything is read into memory for it."""
+    hidden: Sequence[int] | None = given["hidden"]
+    if hidden is not None and not all(_is_count(units) for units in hidden):
+        raise ArgumentError(f"hidden must be the units of each hidden layer, such as [64, 32], got {hidden!r}")
+    for name in ("epochs", "batch_size"):
+        if given[name] is not None and not _is_count(given[name]):
+            raise ArgumentError(f"{name} must be a whole number of at least 1, got {given[name]!r}")
+    rate, dropout, validation = given["learning_rate"], given["dropout"], given["validation"]
+    if rate is not None and not (_is_number(rate) and 0 < rate < math.inf):
+        raise ArgumentError(f"learning_rate must be a number above 0, got {rate!r}")
+    for name, value in (("dropout", dropout), ("validation", validation)):
+        if value is not None and not (_is_number(value) and 0 <= value < 1):
+            raise ArgumentError(f"{name} must be at least 0 and below 1, got {value!r}")
+    if not isinstance(given["optimizer"], str):
+        raise ArgumentError(f"optimizer must be a name, such as 'adam', got {given['optimizer']!r}")
+    optimizers.get(given["optimizer"])
+    activations.get(given["activation"])
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
