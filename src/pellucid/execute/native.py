@@ -33,7 +33,9 @@ class Compiled:
         self.inputs, self.outputs = parts.inputs, parts.outputs
 
     def __call__(self, *arrays: numpy.ndarray) -> list[numpy.ndarray]:
-        results: list[numpy.ndarray] = self.plan.call(arrays, self.inputs, self.outputs)
+        results: list[numpy.ndarray] = self.plan.call(
+            [numpy.asarray(array, order="C") for array in arrays], self.inputs, self.outputs
+        )
         return results
 
 

@@ -70,13 +70,13 @@ class Softplus(Unary):
 
 @dataclass(frozen=True)
 class Step(Unary):
-    """The binary step, 1 where x > 0. Derivative 0 (at 0 by choice): what feeds only a step does not learn."""
+    """The binary step, 1 where x > 0, NaN of NaN. Derivative 0 (at 0 by choice): what feeds only a step does not learn."""
 
     name, formula, latex, kinks = "step", "y = 1 if x > 0 else 0", r"y = [x > 0]", (0.0,)
     differentiable = False
 
     def forward(self, np: Any, x: Array) -> Array:
-        return (x > 0).astype(x.dtype)
+        return np.where(np.isnan(x), x, x > 0).astype(x.dtype)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class StraightThroughStep(Unary):
     chosen_derivative = True
 
     def forward(self, np: Any, x: Array) -> Array:
-        return (x > 0).astype(x.dtype)
+        return np.where(np.isnan(x), x, x > 0).astype(x.dtype)
 
     def derivatives(self, node: Node, g: Tensor) -> Gradients:
         return (g * cast(less_equal(absolute(node.inputs[0]), 1.0), g.dtype),)
