@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid._version import __version__
 
-
 _NAMES = {
     "Input": "pellucid.nn.layers",
     "Model": "pellucid.train.model",
     "Sequential": "pellucid.train.sequential",
+    "TableModel": "pellucid.train.tabular",
     "Variable": "pellucid.core.graph",
 }
 _MODULES = {
@@ -26,6 +26,7 @@ __all__ = [
     "Input",
     "Model",
     "Sequential",
+    "TableModel",
     "Variable",
     "__version__",
     "activations",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from pellucid.nn.layers import Input
     from pellucid.train.model import Model
     from pellucid.train.sequential import Sequential
+    from pellucid.train.tabular import TableModel
 
 
 def __getattr__(name: str) -> Any:
