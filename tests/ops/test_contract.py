@@ -38,7 +38,7 @@ def test_shape_rule(kind: type[Op]) -> None:
         contract.check_shape_rule(sample)
 
 
-@pytest.mark.parametrize("run", contract.executors(), ids=lambda run: f"{run[0].name}-{run[1]}-{run[2]}")
+@pytest.mark.parametrize("run", list(contract.executors()), ids=lambda run: f"{run[0].name}-{run[1]}-{run[2]}")
 @every_op
 def test_value(kind: type[Op], run: tuple[object, str, str]) -> None:
     for sample in good(kind):

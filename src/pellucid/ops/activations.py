@@ -70,7 +70,7 @@ class Softplus(Unary):
 
 @dataclass(frozen=True)
 class Step(Unary):
-    """The binary step, 1 where x > 0, NaN of NaN. Derivative 0 (at 0 by choice): what feeds only a step does not learn."""
+    """The binary step, 1 where x > 0, NaN of NaN. Derivative 0, at 0 by choice: it learns nothing."""
 
     name, formula, latex, kinks = "step", "y = 1 if x > 0 else 0", r"y = [x > 0]", (0.0,)
     differentiable = False
