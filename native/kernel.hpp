@@ -133,9 +133,9 @@ inline void require(bool condition, const char* message) {
 
 #define PELLUCID_TEXT_OF(x) #x
 #define PELLUCID_TEXT(x) PELLUCID_TEXT_OF(x)
-#define PELLUCID_REGISTER(name, factory, in_place)                                                       \
-  static constinit ::pellucid::Registration factory##_registration{PELLUCID_TEXT(PELLUCID_LEVEL), name, \
-                                                                   factory, in_place};                   \
+#define PELLUCID_REGISTER(name, factory, in_place)                                                               \
+  static constinit ::pellucid::Registration factory##_registration{PELLUCID_TEXT(PELLUCID_LEVEL), name, factory, \
+                                                                   in_place};                                    \
   [[maybe_unused]] static const bool factory##_registered = ::pellucid::register_kernel(factory##_registration);
 
 #define REGISTER_KERNEL(name, factory) PELLUCID_REGISTER(name, factory, false)

@@ -87,7 +87,8 @@ Loop::Part Loop::make_part(std::size_t index) {
     require(ids.size() == settings_.plans.size(), "a collected output has one buffer per plan");
     const View& view = part.plan->view(ids[index]);
     const auto batch = static_cast<std::int64_t>(part.rows.size());
-    require(view.data != nullptr && view.rank() > 0 && view.shape[0] == batch, "collected outputs have one row per example");
+    require(view.data != nullptr && view.rank() > 0 && view.shape[0] == batch,
+            "collected outputs have one row per example");
     require(destination.rank() > 0 && destination.shape[0] == rows_ && destination.dtype == view.dtype &&
                 destination.size() / rows_ == view.size() / batch,
             "the destination has the dtype of the output and one row per example");
@@ -142,9 +143,9 @@ Loop::Step Loop::run_step() {
   for (const std::unique_ptr<Kernel>& gather : part.gathers) gather->run();
   part.plan->run();
   if (*part.plan->bad_id()) return Step::id;
-  if (part.loss != nullptr && !std::isfinite(*part.loss)) return Step::nonfinite;
+  const bool finite = part.loss == nullptr || std::isfinite(*part.loss);
   finish_batch(part);
-  return Step::good;
+  return finite ? Step::good : Step::nonfinite;
 }
 
 void Loop::finish_batch(const Part& part) {
@@ -186,11 +187,11 @@ Status Loop::advance(double seconds, std::int64_t epochs) {
       *parts_.back().plan->bad_id() = false;
       return Status::id;
     }
-    if (++steps < steps_between_looks_) continue;
+    if (++steps < steps_between_looks_ && seconds > 0) continue;
     const Clock::time_point now = Clock::now();
     const double each = std::chrono::duration<double>(now - look).count() / static_cast<double>(steps);
-    steps_between_looks_ =
-        std::clamp(static_cast<std::int64_t>(look_seconds / std::max(each, 1e-9)), std::int64_t{1}, most_steps_between_looks);
+    steps_between_looks_ = std::clamp(static_cast<std::int64_t>(look_seconds / std::max(each, 1e-9)), std::int64_t{1},
+                                      most_steps_between_looks);
     look = now, steps = 0;
     if (now >= next_snapshot_ && !settings_.watch.empty()) take_snapshot();
     if (std::chrono::duration<double>(now - start).count() >= seconds && epoch_ < until) return Status::time;
@@ -246,7 +247,7 @@ void Loop::rewind(std::int64_t step) {
   ended_.resize(ended_.size() - std::min(ended_.size(), undone));
   restore(snapshots_.back());
   replaying_ = true;
-  while (step_ < step && run_step() == Step::good) continue;
+  while (step_ < step && run_step() != Step::id) continue;
   replaying_ = false;
 }
 

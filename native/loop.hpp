@@ -22,11 +22,11 @@ void shuffle(std::uint64_t seed, std::uint64_t epoch, std::vector<std::int64_t>&
 struct LoopSettings {
   std::vector<Plan*> plans;  // of whole batches and, where the last batch of an epoch is shorter, of that one
   std::int64_t batch = 1;
-  std::vector<View> sources;               // one row per example
-  std::vector<std::vector<int>> inputs;    // per plan, per source
-  std::vector<std::vector<int>> totals;    // per plan
+  std::vector<View> sources;                                // one row per example
+  std::vector<std::vector<int>> inputs;                     // per plan, per source
+  std::vector<std::vector<int>> totals;                     // per plan
   std::vector<std::pair<std::vector<int>, View>> collects;  // output ids per plan, destination
-  std::vector<int> key, loss;              // per plan; -1: none
+  std::vector<int> key, loss;                               // per plan; -1: none
   std::uint64_t seed = 0;
   std::int64_t epochs = 1;
   bool shuffle = true;

@@ -72,8 +72,9 @@ class PythonPlan {
     std::vector<Buffer> buffer_list;
     for (const nb::tuple& buffer : buffers) {
       if (buffer.size() < 3 || buffer.size() > 4) refuse("a buffer is (kind, dtype, shape), of a view (…, buffer)");
-      buffer_list.push_back({kind_named(nb::cast<std::string>(buffer[0])), dtype_named(nb::cast<std::string>(buffer[1])),
-                             nb::cast<Shape>(buffer[2]), buffer.size() == 4 ? nb::cast<int>(buffer[3]) : -1});
+      buffer_list.push_back({kind_named(nb::cast<std::string>(buffer[0])),
+                             dtype_named(nb::cast<std::string>(buffer[1])), nb::cast<Shape>(buffer[2]),
+                             buffer.size() == 4 ? nb::cast<int>(buffer[3]) : -1});
     }
     std::map<int, View> views;
     for (auto [id, array] : arrays) {
@@ -286,36 +287,39 @@ NB_MODULE(_native, m) {
       .def("call", &PythonPlan::call, "arrays"_a, "input_ids"_a, "output_ids"_a)
       .def_prop_ro("arena_bytes", [](PythonPlan& self) { return self.plan().arena_bytes(); })
       .def_prop_ro("threads", [](PythonPlan& self) { return self.plan().threads(); })
-      .def("profile",
-           [](PythonPlan& self, int repeats) {
-             if (repeats < 1) refuse("profile: repeats must be at least 1");
-             std::vector<Plan::Timing> timings;
-             {
-               const nb::gil_scoped_release unlock;
-               const std::lock_guard lock(self.mutex());
-               timings = self.plan().profile(repeats);
-             }
-             nb::list result;
-             for (const Plan::Timing& timing : timings)
-               result.append(nb::make_tuple(timing.kernel, timing.attributes, timing.seconds));
-             return result;
-           },
-           "repeats"_a = 10);
+      .def(
+          "profile",
+          [](PythonPlan& self, int repeats) {
+            if (repeats < 1) refuse("profile: repeats must be at least 1");
+            std::vector<Plan::Timing> timings;
+            {
+              const nb::gil_scoped_release unlock;
+              const std::lock_guard lock(self.mutex());
+              timings = self.plan().profile(repeats);
+            }
+            nb::list result;
+            for (const Plan::Timing& timing : timings)
+              result.append(nb::make_tuple(timing.kernel, timing.attributes, timing.seconds));
+            return result;
+          },
+          "repeats"_a = 10);
 
-  m.def("shuffle",
-        [](std::uint64_t seed, std::uint64_t epoch, std::int64_t n) {
-          if (n < 0 || n >= std::int64_t{1} << 32) refuse("n must lie between 0 and 2^32");
-          std::vector<std::int64_t> order(static_cast<std::size_t>(n));
-          shuffle(seed, epoch, order);
-          return rows_array(order);
-        },
-        "seed"_a, "epoch"_a, "n"_a);
-  m.def("peak",
-        [](const std::string& kind, double seconds) {
-          const nb::gil_scoped_release unlock;
-          return peak(kind, seconds, processors());
-        },
-        "kind"_a, "seconds"_a = 1.0);
+  m.def(
+      "shuffle",
+      [](std::uint64_t seed, std::uint64_t epoch, std::int64_t n) {
+        if (n < 0 || n >= std::int64_t{1} << 32) refuse("n must lie between 0 and 2^32");
+        std::vector<std::int64_t> order(static_cast<std::size_t>(n));
+        shuffle(seed, epoch, order);
+        return rows_array(order);
+      },
+      "seed"_a, "epoch"_a, "n"_a);
+  m.def(
+      "peak",
+      [](const std::string& kind, double seconds) {
+        const nb::gil_scoped_release unlock;
+        return peak(kind, seconds, processors());
+      },
+      "kind"_a, "seconds"_a = 1.0);
   nb::class_<PythonLoop>(m, "Loop")
       .def(nb::init<const std::vector<nb::object>&, std::int64_t, nb::sequence, std::vector<std::vector<int>>,
                     std::vector<std::vector<int>>, const std::vector<std::pair<std::vector<int>, nb::object>>&,
@@ -325,14 +329,16 @@ NB_MODULE(_native, m) {
            "epochs"_a = 1, "shuffle"_a = true, "first_epoch"_a = 0, "first_step"_a = 0, "watch"_a = nb::list())
       .def("advance", &PythonLoop::advance, "seconds"_a, "epochs"_a)
       .def("stop", &PythonLoop::stop)
-      .def("rewind", [](PythonLoop& self, std::int64_t step) { self.with([&](Loop& loop) { loop.rewind(step); }); },
-           "step"_a)
+      .def(
+          "rewind", [](PythonLoop& self, std::int64_t step) { self.with([&](Loop& loop) { loop.rewind(step); }); },
+          "step"_a)
       .def("snapshot", [](PythonLoop& self) { self.with([](Loop& loop) { loop.snapshot(); }); })
-      .def("rows",
-           [](PythonLoop& self, std::int64_t step) {
-             return rows_array(self.with([&](Loop& loop) { return loop.rows(step); }));
-           },
-           "step"_a)
+      .def(
+          "rows",
+          [](PythonLoop& self, std::int64_t step) {
+            return rows_array(self.with([&](Loop& loop) { return loop.rows(step); }));
+          },
+          "step"_a)
       .def("take_totals",
            [](PythonLoop& self) {
              std::size_t columns = 0;

@@ -30,7 +30,8 @@ double peak(const std::string& kind, double seconds, int threads) {
     attributes.set("steps", std::vector<std::string>{"add 2 0 1"});
     attributes.set("outputs", std::vector<std::int64_t>{2});
     const Shape shape{n};
-    Plan plan({{Kind::input, Dtype::float32, shape}, {Kind::input, Dtype::float32, shape},
+    Plan plan({{Kind::input, Dtype::float32, shape},
+               {Kind::input, Dtype::float32, shape},
                {Kind::output, Dtype::float32, shape}},
               {}, {{"elementwise", attributes, {0, 1}, {2}}}, threads);
     return 3.0 * 4.0 * static_cast<double>(n) / best_seconds(plan, seconds) * 1e-9;

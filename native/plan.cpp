@@ -73,8 +73,8 @@ void Plan::check(const Instruction& instruction) const {
   }
 }
 
-// Gives every temporary that is written a storage; one that an in-place kernel may write over an input that nobody reads
-// again takes that input's.
+// Gives every temporary that is written a storage; one that an in-place kernel may write over an input that nobody
+// reads again takes that input's.
 std::vector<Storage> Plan::assign_storages(std::vector<std::size_t>& storage_of) const {
   std::vector<std::size_t> last_use(buffers_.size(), 0);
   for (std::size_t i = 0; i < instructions_.size(); ++i) {
@@ -93,7 +93,8 @@ std::vector<Storage> Plan::assign_storages(std::vector<std::size_t>& storage_of)
       const std::size_t bytes = views_[id].bytes();
       for (const int shown : instruction.inputs) {
         const int input = root(shown);
-        if (!in_place || input < 0 || storage_of[input] == nothing || last_use[input] != i || inherited[input]) continue;
+        if (!in_place || input < 0 || storage_of[input] == nothing || last_use[input] != i || inherited[input])
+          continue;
         if (item_size(views_[input].dtype) != item_size(views_[id].dtype) || views_[input].bytes() != bytes) continue;
         inherited[input] = true;
         storage_of[id] = storage_of[input];

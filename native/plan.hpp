@@ -1,7 +1,7 @@
 // A plan: a fixed list of kernels over memory laid out once.
 //
-// The constructor checks the instructions, places every buffer (temporaries share one arena by liveness, see memory.hpp)
-// and builds the kernels; `run` calls them one after the other.
+// The constructor checks the instructions, places every buffer (temporaries share one arena by liveness, see
+// memory.hpp) and builds the kernels; `run` calls them one after the other.
 #pragma once
 
 #include <map>
@@ -39,10 +39,14 @@ class Plan {
   Plan(const Plan&) = delete;  // kernels point into it
   Plan& operator=(const Plan&) = delete;
 
+  // Ends early at an id out of range: nothing is computed from what is not there, and no variable updated with it.
   void run() {
-    for (const std::unique_ptr<Kernel>& kernel : kernels_) kernel->run();
+    for (const std::unique_ptr<Kernel>& kernel : kernels_) {
+      kernel->run();
+      if (bad_id_) return;
+    }
   }
-  // Whether a kernel of the last runs met an id out of range; reading clears it.
+  // Whether the last run met an id out of range; reading clears it.
   bool take_bad_id() {
     const bool bad = bad_id_;
     bad_id_ = false;

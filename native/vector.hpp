@@ -175,9 +175,9 @@ inline floats log(floats x) {
   const ints exponent = (shifted >> 23) - (denormal ? splat(23) : splat(0));
   const floats f = from_bits((shifted & 0x007fffff) + 0x3f3504f3) - 1.0f;
   const floats k = to_floats(exponent);
-  const floats p = polynomial(f, 0.3333331346511841f, -0.24999985098838806f, 0.20002029836177826f, -0.16669242084026337f,
-                              0.14222124218940735f, -0.12386064231395721f, 0.11851383745670319f, -0.1177373081445694f,
-                              0.06942253559827805f);
+  const floats p = polynomial(f, 0.3333331346511841f, -0.24999985098838806f, 0.20002029836177826f,
+                              -0.16669242084026337f, 0.14222124218940735f, -0.12386064231395721f, 0.11851383745670319f,
+                              -0.1177373081445694f, 0.06942253559827805f);
   const floats square = f * f;
   floats y = (f * square * p + k * ln2_tail - 0.5f * square) + f + k * ln2_head;
   y = x == 0.0f ? splat(-infinity) : y;
@@ -208,23 +208,23 @@ inline floats sigmoid(floats x) {
 
 inline floats softplus(floats x) { return maximum(x, splat(0.0f)) + log1p(exp(-absolute(x))); }
 
-// |x| ≤ 0.95: x·(degree 6 in x²), error 6e-10; above: 1 - e^(-p), p of degree 7, error 3e-11 of the complement; from 4 on
-// it is 1 in float32.
+// |x| ≤ 0.95: x·(degree 6 in x²), error 6e-10; above: 1 - e^(-p), p of degree 7, error 3e-11 of the complement; from 4
+// on it is 1 in float32.
 inline floats erf(floats x) {
   const floats a = absolute(x);
   const floats t = x * x;
-  const floats small = x * polynomial(t, 1.128379225730896f, -0.37612631916999817f, 0.11283672600984573f,
-                                      -0.026858104392886162f, 0.0051977974362671375f, -0.000810596568044275f,
-                                      8.215427078539506e-05f);
+  const floats small =
+      x * polynomial(t, 1.128379225730896f, -0.37612631916999817f, 0.11283672600984573f, -0.026858104392886162f,
+                     0.0051977974362671375f, -0.000810596568044275f, 8.215427078539506e-05f);
   const floats b = a > 4.0f ? splat(4.0f) : a;
-  const floats p = polynomial(b, -0.0001809752284316346f, 1.1295450925827026f, 0.6332858800888062f,
-                              0.10834722965955734f, -0.025162845849990845f, 0.00418755691498518f,
-                              -0.00043786916648969054f, 2.139000025636051e-05f);
+  const floats p =
+      polynomial(b, -0.0001809752284316346f, 1.1295450925827026f, 0.6332858800888062f, 0.10834722965955734f,
+                 -0.025162845849990845f, 0.00418755691498518f, -0.00043786916648969054f, 2.139000025636051e-05f);
   return a < 0.95f ? small : with_sign_of(1.0f - exp(-p), x);
 }
 
-// Sine and cosine of 2πu for 0 ≤ u < 1, u a multiple of 2⁻²⁴: the quarter of the turn and what is left of it, |d| ≤ ½, are
-// exact; d·(degree 3 in d²), error 5e-9, and degree 4 in d², error 5e-11.
+// Sine and cosine of 2πu for 0 ≤ u < 1, u a multiple of 2⁻²⁴: the quarter of the turn and what is left of it, |d| ≤ ½,
+// are exact; d·(degree 3 in d²), error 5e-9, and degree 4 in d², error 5e-11.
 struct SineCosine {
   floats sine, cosine;
 };
@@ -232,10 +232,10 @@ inline SineCosine sine_cosine_of_turn(floats u) {
   const floats quarter = floor(4.0f * u + 0.5f);
   const floats d = 4.0f * u - quarter;
   const floats t = d * d;
-  const floats s = d * polynomial(t, 1.5707963705062866f, -0.6459634900093079f, 0.07968022674322128f,
-                                  -0.004602177068591118f);
-  const floats c = polynomial(t, 1.0f, -1.2337005138397217f, 0.25366920232772827f, -0.02086007222533226f,
-                              0.0009036316769197583f);
+  const floats s =
+      d * polynomial(t, 1.5707963705062866f, -0.6459634900093079f, 0.07968022674322128f, -0.004602177068591118f);
+  const floats c =
+      polynomial(t, 1.0f, -1.2337005138397217f, 0.25366920232772827f, -0.02086007222533226f, 0.0009036316769197583f);
   const ints k = __builtin_convertvector(quarter, ints);
   const ints swapped = (k & 1) != 0;
   const floats sine = swapped ? c : s, cosine = swapped ? s : c;

@@ -1,9 +1,9 @@
 // `elementwise`: a short program of opcodes over numbered registers, run block by block in the first-level cache.
 //
-// A register is a block of float32 numbers. Where an operand or result is a float32 array of the full shape, its register
-// is the array itself and nothing is copied. Other operands are converted or broadcast into scratch: those that repeat
-// (scalars, rows) once per run, into a buffer long enough that every block is one contiguous piece of it; the rest once
-// per block. Results that are not float32 are converted after each block.
+// A register is a block of float32 numbers. Where an operand or result is a float32 array of the full shape, its
+// register is the array itself and nothing is copied. Other operands are converted or broadcast into scratch: those
+// that repeat (scalars, rows) once per run, into a buffer long enough that every block is one contiguous piece of it;
+// the rest once per block. Results that are not float32 are converted after each block.
 #include <sstream>
 
 #include "../threads.hpp"
@@ -162,8 +162,8 @@ class Elementwise final : public Kernel {
     // Every result gets a register of its own, which is no operand: nothing is read after the steps but scratch.
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       int& r = output_registers_[o];
-      const bool taken = std::find(output_registers_.begin(), output_registers_.begin() + o, r) !=
-                         output_registers_.begin() + o;
+      const bool taken =
+          std::find(output_registers_.begin(), output_registers_.begin() + o, r) != output_registers_.begin() + o;
       if (r < static_cast<int>(inputs_.size()) || taken) {
         parsed_.push_back({&opcodes[0], registers_, {r}});
         r = registers_++;

@@ -70,7 +70,8 @@ class Take final : public Kernel {
     row_ = y.size() / std::max<std::int64_t>(1, rows_.count());
     row_bytes_ = row_ * static_cast<std::int64_t>(item_size(y.dtype));
     parts_ = threads_for(static_cast<double>(y.bytes() + table.bytes() / std::max<std::int64_t>(1, table.shape[0]) *
-                                                             static_cast<std::size_t>(rows_.count())) / 8000,
+                                                             static_cast<std::size_t>(rows_.count())) /
+                             8000,
                          context.threads);
     with_type(table.dtype, [&](auto source) {
       with_type(y.dtype, [&](auto target) { copy_ = &copy_rows<decltype(source), decltype(target)>; });

@@ -6,8 +6,8 @@
 namespace pellucid::PELLUCID_LEVEL {
 namespace {
 
-constexpr int blocks = 16;           // generated side by side
-constexpr int group = 4 * blocks;    // numbers
+constexpr int blocks = 16;         // generated side by side
+constexpr int group = 4 * blocks;  // numbers
 constexpr float unit = 0x1p-24f;
 
 enum class Distribution { uniform, normal };

@@ -1,9 +1,9 @@
 // Reductions over axes: sum, max, min, argmax.
 //
 // Axes that lie side by side are one; each such group is a pass over x seen as [outer, n, inner], the innermost group
-// first. A pass cuts n into chunks at places that depend on the shape alone and reduces each in float32 (several vectors
-// of partial results, so that errors grow with the chunk's fraction); chunks are combined in float64, in order. So a
-// result depends neither on the number of threads nor on their speed.
+// first. A pass cuts n into chunks at places that depend on the shape alone and reduces each in float32 (several
+// vectors of partial results, so that errors grow with the chunk's fraction); chunks are combined in float64, in order.
+// So a result depends neither on the number of threads nor on their speed.
 #include <algorithm>
 
 #include "../tail.hpp"
@@ -272,8 +272,7 @@ std::unique_ptr<Kernel> make_argmax(const Attributes& attributes, Views inputs, 
   }
   auto reduction = std::make_unique<Reduction>();
   const float* source = float_input(*reduction, x);
-  reduction->passes.push_back(
-      std::make_unique<Argmax>(source, y.as<std::int32_t>(), outer, n, inner, context.threads));
+  reduction->passes.push_back(std::make_unique<Argmax>(source, y.as<std::int32_t>(), outer, n, inner, context.threads));
   return reduction;
 }
 

@@ -1,5 +1,5 @@
-// Kernels that only move elements: transpose, broadcast_to, concatenate, slice, pad. They know the size of an element, not
-// its meaning.
+// Kernels that only move elements: transpose, broadcast_to, concatenate, slice, pad. They know the size of an element,
+// not its meaning.
 //
 // All are one loop nest: element (i₀, i₁, …) goes from Σ iₖ·from_strideₖ to Σ iₖ·to_strideₖ.
 #include <algorithm>
@@ -193,7 +193,8 @@ std::unique_ptr<Kernel> make_concatenate(const Attributes& attributes, Views inp
 std::unique_ptr<Kernel> make_slice(const Attributes& attributes, Views inputs, Views outputs, const Context& context) {
   require_one_to_one(inputs, outputs);
   const View &x = inputs[0], &y = outputs[0];
-  const auto start = attributes.integers("start"), stop = attributes.integers("stop"), step = attributes.integers("step");
+  const auto start = attributes.integers("start"), stop = attributes.integers("stop"),
+             step = attributes.integers("step");
   require(y.rank() == x.rank() && start.size() == x.rank() && stop.size() == x.rank() && step.size() == x.rank(),
           "start, stop and step have one number per axis");
   const std::vector<std::int64_t> from = strides_of(x.shape), to = strides_of(y.shape);

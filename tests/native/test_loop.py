@@ -124,16 +124,15 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_rewinding_replays_exactly(b
     toy = Toy()
     loop = toy.loop(x, seed=seed, epochs=50)
     assert loop.advance(60, 99) == "nonfinite"
-    failed = loop.step
+    failed = loop.step - 1
     assert bad in loop.rows(failed)
     assert not np.isfinite(toy.w).all()  # the step's update has been made
-    assert loop.epoch == 0  # every epoch meets the bad row
     target = max(0, failed - back)
     loop.rewind(target)
     assert loop.step == target
     np.testing.assert_array_equal(toy.w, expected_w(x, seed, target))
     assert loop.advance(60, 99) == "nonfinite"
-    assert loop.step == failed
+    assert loop.step == failed + 1
 
 
 def test_rewinding_over_ended_epochs() -> None:
@@ -182,6 +181,12 @@ def test_time_is_kept_and_the_rest_is_the_same() -> None:
     np.testing.assert_array_equal(one.w, other.w)
 
 
+def test_no_time_makes_one_step() -> None:
+    loop = Toy().loop(np.arange(ROWS, dtype=np.float32), epochs=1000)
+    loop.advance(60, 500)  # the clock is not looked at after every step any more
+    assert [(loop.advance(0, 1), loop.step) for _ in range(3)] == [("time", 1501), ("time", 1502), ("epoch", 1503)]
+
+
 def test_stop_from_another_thread() -> None:
     loop = Toy().loop(np.arange(ROWS, dtype=np.float32), epochs=10**9)
     timer = threading.Timer(0.1, loop.stop)
@@ -195,11 +200,13 @@ def test_stop_from_another_thread() -> None:
 def test_an_id_out_of_range_stops_the_run() -> None:
     table, ids = np.zeros((4, 2), np.float32), np.array([0, 3, 1, 9, 2, 0], np.int64)
     buffers = [("variable", "float32", [4, 2]), ("input", "int32", [2]), ("output", "float32", [2, 2])]
-    plan = native.Plan(buffers, {0: table}, [("take", {}, [0, 1], [2])])
+    count = ("elementwise", {"steps": ["add 1 0 i0"], "outputs": [1], "immediates": [1]}, [0], [0])
+    plan = native.Plan(buffers, {0: table}, [("take", {}, [0, 1], [2]), count])
     loop = native.Loop([plan], 2, [ids], [[1]], [[]], [], [-1], [-1], shuffle=False)
     assert loop.advance(60, 1) == "id"
     assert loop.step == 1
     np.testing.assert_array_equal(ids[loop.rows(1)], [1, 9])
+    np.testing.assert_array_equal(table, np.ones((4, 2)))  # the failed step has changed nothing
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:

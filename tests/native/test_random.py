@@ -25,7 +25,9 @@ def words(size: int, stream: int, key: tuple[int, int, int, int]) -> np.ndarray:
     return np.array(blocks, np.uint64).reshape(-1)
 
 
-def draw(kernel: str, shape: tuple[int, ...], stream: int, key: tuple[int, int, int, int], threads: int = 1) -> np.ndarray:
+def draw(
+    kernel: str, shape: tuple[int, ...], stream: int, key: tuple[int, int, int, int], threads: int = 1
+) -> np.ndarray:
     buffers = [("input", "uint32", [4]), ("output", "float32", list(shape))]
     plan = native.Plan(buffers, {}, [(kernel, {"stream": stream}, [0], [1])], threads)
     return plan.call([np.array(key, np.uint32)], [0], [1])[0]
