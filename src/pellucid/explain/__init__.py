@@ -1,0 +1,1 @@
+"""Opening a network: what each value, and each prediction, is made of."""

@@ -1,0 +1,247 @@
+"""The forward pass of one example, layer by layer, with the numbers that made every value.
+
+The network's own graph is evaluated by the reference, so nothing here knows how a layer computes; what a weighted sum is
+made of comes from the `terms` of its product. Rendering is apart, in `forward_text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+from pellucid.core.evaluate import Values, evaluate_nodes
+from pellucid.core.graph import Node, Tensor, order
+from pellucid.core.sources import Constant, Read, feed
+from pellucid.core.terms import Operand
+from pellucid.errors import ShapeError
+from pellucid.nn.layer import Call
+from pellucid.nn.network import Network, name_of, step_of
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """One part of a weighted sum: an input's value times its weight."""
+
+    place: int
+    label: str
+    value: float
+    weight: float
+
+    @property
+    def product(self) -> float:
+        return self.value * self.weight
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit of a layer: Σ value·weight + bias = `weighted_sum`, and the activation of that."""
+
+    place: int
+    label: str
+    contributions: tuple[Contribution, ...]
+    bias: float
+    weighted_sum: float
+    value: float
+
+    def largest(self, count: int) -> tuple[list[Contribution], float]:
+        """The contributions that weigh most, largest first, and the sum of all others."""
+        ranked = sorted(self.contributions, key=lambda part: -abs(part.product))
+        return ranked[:count], float(sum(part.product for part in ranked[count:]))
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """One step of a layer that adds, subtracts, multiplies or divides by constants, element by element."""
+
+    op: str
+    constants: numpy.ndarray  # one per element
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An input or one use of a layer: its elements by name, and where it is a weighted sum or plain arithmetic, how."""
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    labels: tuple[str, ...]
+    values: numpy.ndarray  # flat
+    activation: str = ""
+    weighted: Weighted | None = None
+    arithmetic: tuple[Arithmetic, ...] = ()
+
+    def unit(self, place: int) -> Unit:
+        """How one unit of a layer with weights came about."""
+        assert self.weighted is not None, f"{self.name} has no weighted sums"
+        return self.weighted.unit(place, self.labels[place], float(self.values[place]))
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """The product in a layer, with the values of its operands and of the sum after the bias."""
+
+    product: Node
+    operands: tuple[Operand, Operand]
+    labels: tuple[str, ...]  # of the inputs
+    bias: numpy.ndarray | None
+    sums: numpy.ndarray
+
+    def unit(self, place: int, label: str, value: float) -> Unit:
+        parts = []
+        for number, term in enumerate(self.product.op.terms((0, place), *self.operands).parts):  # type: ignore[attr-defined]
+            x, weight = sorted(term.elements(), key=lambda element: element.operand)
+            parts.append(Contribution(number, self.labels[number], x.value, weight.value))
+        bias = 0.0 if self.bias is None else float(self.bias[place])
+        return Unit(place, label, tuple(parts), bias, float(self.sums[place]), value)
+
+
+def forward_pass(
+    network: Network, arrays: Mapping[str, Any], names: Mapping[str, Sequence[str]] | None = None
+) -> list[Stage]:
+    """Inputs, layers and outputs of a network for one example, in the order of computation.
+
+    `arrays` maps each input's name to a batch of one. `names` says what the elements of an input or of a layer are;
+    layers that keep their elements apart hand names on. Raises `ShapeError` unless each array is one example.
+    """
+    feeds: dict[Tensor, Any] = {}
+    for value, name in zip(network.inputs, network.input_names, strict=True):
+        array = numpy.asarray(arrays[name])
+        if len(array) != 1:
+            raise ShapeError(f"forward_pass explains one example, got {len(array)} for the input {name!r}; give x[:1]")
+        feeds[feed(array.shape, value.dtype, name)] = array
+    outputs = network.forward(list(feeds))
+    values = evaluate_nodes(order(outputs), feeds)
+    names = names or {}
+    stages: dict[Tensor, Stage] = {}
+    for tensor in feeds:
+        stages[tensor] = _input(tensor, values, names)
+    for call in _calls(outputs):
+        for output in call.outputs:
+            stages[output] = _stage(call, output, values, names, stages)
+    return list(stages.values())
+
+
+def as_json(stages: Sequence[Stage], units: Mapping[str, Sequence[int]]) -> list[dict[str, Any]]:
+    """The stages as plain values, with the contributions to the units that are named by their layer."""
+    return [_stage_json(stage, units.get(stage.name, ())) for stage in stages]
+
+
+def units_that_matter(stages: Sequence[Stage], place: int, count: int) -> dict[str, list[int]]:
+    """By layer, the units behind one output that contribute most to those chosen in the layer after."""
+    chosen: dict[str, list[int]] = {}
+    wanted = [place]
+    for stage in reversed(stages):
+        if stage.weighted is None:
+            if len(stage.values) <= max(wanted, default=0):
+                break  # the elements of what comes before are no longer these
+            continue
+        chosen[stage.name] = wanted
+        weights: dict[int, float] = {}
+        for number in wanted:
+            for part in stage.unit(number).contributions:
+                weights[part.place] = weights.get(part.place, 0.0) + abs(part.product)
+        wanted = sorted(weights, key=lambda number: -weights[number])[:count]
+    return chosen
+
+
+def _calls(outputs: Sequence[Tensor]) -> list[Call]:
+    """The uses of layers behind the outputs, inputs first."""
+    found: dict[Call, int] = {}
+    stack = list(outputs)
+    while stack:
+        value = stack.pop()
+        call = value.origin
+        if isinstance(call, Call) and call not in found:
+            found[call] = max(output.node.serial for output in call.outputs)
+        if not isinstance(call, Call) or found[call] >= 0:
+            before = call.inputs if isinstance(call, Call) else step_of(value).inputs
+            stack.extend(before)
+    return sorted(found, key=lambda call: found[call])
+
+
+def _input(tensor: Tensor, values: Values, names: Mapping[str, Sequence[str]]) -> Stage:
+    name, flat = name_of(step_of(tensor)), values[tensor][0].ravel()
+    return Stage(name, "Input", (), _labels(name, flat, names), flat)
+
+
+def _stage(call: Call, output: Tensor, values: Values, names: Mapping[str, Sequence[str]], stages: Mapping[Tensor, Stage]) -> Stage:
+    layer, flat = call.layer, values[output][0].ravel()
+    before = [stages[value] for value in call.inputs if value in stages]
+    kept = [label for stage in before for label in stage.labels]
+    weighted = _weighted(call, output, values, kept)
+    joined = len(kept) == flat.size and not layer.variables
+    labels = _labels(layer.name, flat, names, kept if joined else None)
+    activation = getattr(layer, "activation", None)
+    shown = getattr(activation, "__name__", "") if activation is not None else ""
+    before_names = tuple(stage.name for stage in before)
+    steps = _arithmetic(call, output, values)
+    return Stage(layer.name, type(layer).__name__, before_names, labels, flat, shown, weighted, steps)
+
+
+def _labels(
+    name: str, flat: numpy.ndarray, names: Mapping[str, Sequence[str]], kept: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    given = names.get(name) or kept
+    if given is not None and len(given) == flat.size:
+        return tuple(given)
+    return (name,) if flat.size == 1 else tuple(f"{name}[{place}]" for place in range(flat.size))
+
+
+def _arithmetic(call: Call, output: Tensor, values: Values) -> tuple[Arithmetic, ...]:
+    """The steps of a layer, if each is arithmetic of the value before and a constant; else none."""
+    steps: list[Arithmetic] = []
+    value = output
+    while value not in call.inputs:
+        node = value.node
+        if node.op.name not in ("add", "subtract", "multiply", "divide") or not isinstance(node.inputs[1].node.op, Constant):
+            return ()
+        constants = numpy.broadcast_to(values[node.inputs[1]], values[value].shape)[0].ravel()
+        steps.insert(0, Arithmetic(node.op.name, constants))
+        value = node.inputs[0]
+    return tuple(steps)
+
+
+def _weighted(call: Call, output: Tensor, values: Values, labels: Sequence[str]) -> Weighted | None:
+    """The product with a weight in a layer of one flat input, if it has one, and the sum with the bias after it."""
+    nodes = [node for node in order([output]) if node.scope and node.scope[-1] == call.layer.name]
+    for node in nodes:
+        if node.op.name == "matmul" and isinstance(node.inputs[1].node.op, Read) and node.inputs[0].rank == 2:
+            x, w = (values[value] for value in node.inputs)
+            after = next((user for user in nodes if user.op.name == "add" and node.output in user.inputs), None)
+            bias = values[after.inputs[1]] if after and isinstance(after.inputs[1].node.op, Read) else None
+            sums = values[after.output if after and bias is not None else node.output][0]
+            return Weighted(node, (Operand(0, x), Operand(1, w)), tuple(labels), bias, sums)
+    return None
+
+
+def _stage_json(stage: Stage, units: Sequence[int]) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "name": stage.name,
+        "kind": stage.kind,
+        "inputs": list(stage.inputs),
+        "elements": [{"name": label, "value": value} for label, value in zip(stage.labels, stage.values.tolist(), strict=True)],
+    }
+    if stage.arithmetic:
+        record["arithmetic"] = [{"op": step.op, "constants": step.constants.tolist()} for step in stage.arithmetic]
+    if stage.weighted is not None:
+        record["activation"] = stage.activation
+        for element, total in zip(record["elements"], stage.weighted.sums.tolist(), strict=True):
+            element["weighted_sum"] = total
+        record["units"] = [_unit_json(stage.unit(place)) for place in units]
+    return record
+
+
+def _unit_json(unit: Unit) -> dict[str, Any]:
+    return {
+        "name": unit.label,
+        "contributions": [
+            {"name": part.label, "value": part.value, "weight": part.weight, "product": part.product}
+            for part in sorted(unit.contributions, key=lambda part: -abs(part.product))
+        ],
+        "bias": unit.bias,
+        "weighted_sum": unit.weighted_sum,
+        "value": unit.value,
+    }

@@ -1,0 +1,158 @@
+"""A forward pass as text: the preparation of each column, then every layer's weighted sums, largest parts first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from pellucid.explain.forward import Stage, Unit
+
+_NAME = 40  # characters of a label that are shown
+_CLASSES = 10
+_SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/"}
+
+
+def render(stages: Sequence[Stage], units: Mapping[str, Sequence[int]], count: int) -> str:
+    """The stages as text: of each layer with weights the chosen units, of each unit the `count` largest parts."""
+    parts: list[str] = []
+    chains = _chains(stages)
+    number = 0
+    for chain in chains:
+        number += 1
+        if chain[0].weighted is not None:
+            parts.append(_layer(number, chain[0], units.get(chain[0].name, ()), count))
+        elif chain[0].kind == "Concatenate":
+            parts.append(f"{number}. {chain[0].name}: {' and '.join(chain[0].inputs)} side by side, {len(chain[0].values)} values")
+        elif chain[0].kind == "Input" or len(chain[0].values) > 1:
+            parts.append(_preparation(number, chain))
+        else:
+            parts.append(_rescaled(number, chain[0], stages))
+    return "\n\n".join(parts)
+
+
+def number(value: float) -> str:
+    """About five digits, thousands apart: 352,100 or −0.038214."""
+    size = abs(value)
+    text = f"{value:,.0f}" if size >= 100_000 else f"{value:,.5g}" if size < 1000 or value != round(value) else f"{value:,.0f}"
+    if 1000 <= size < 100_000 and value != round(value):
+        text = f"{value:,.1f}"
+    return text.replace("-", "−") if "e" not in text else text
+
+
+def _chains(stages: Sequence[Stage]) -> list[list[Stage]]:
+    """Stages that prepare one input, together; every other stage alone."""
+    chains: list[list[Stage]] = []
+    by_end: dict[str, list[Stage]] = {}
+    for stage in stages:
+        before = by_end.get(stage.inputs[0]) if len(stage.inputs) == 1 else None
+        if before is not None and stage.weighted is None and stage.kind != "Concatenate":
+            before.append(stage)
+            by_end[stage.name] = before
+            continue
+        chain = [stage]
+        chains.append(chain)
+        if stage.kind == "Input":
+            by_end[stage.name] = chain
+    return chains
+
+
+def _preparation(place: int, chain: Sequence[Stage]) -> str:
+    """An input and what prepares it, side by side: one row per element, one column per step."""
+    last = chain[-1]
+    if len(chain) > 1 and len(chain[0].values) == 1 and len(last.values) > 1:
+        return f"{place}. {' → '.join(stage.name for stage in chain)}\n" + _encoded(last)
+    labels = max((stage.labels for stage in chain), key=len)
+    rows = [["", *(stage.name for stage in chain), ""]]
+    for i, label in enumerate(labels):
+        cells = [number(float(stage.values[i])) if i < len(stage.values) else "" for stage in chain]
+        worked = f"= {expression}" if len(cells) > 1 and (expression := _worked(cells[-2], last, i)) else ""
+        rows.append([_clip(label), *("missing" if cell == "nan" else cell for cell in cells), worked])
+    return f"{place}. {' → '.join(stage.name for stage in chain)}\n{_columns(rows, left=(0, len(chain) + 1))}"
+
+
+def _encoded(stage: Stage) -> str:
+    """A category: the one place that is 1, or its vector."""
+    ones = [label for label, value in zip(stage.labels, stage.values, strict=True) if value == 1.0]
+    if stage.kind == "CategoryEncoding":
+        return f"   {_clip(ones[0])}: 1, the other {len(stage.values) - 1} are 0" if ones else "   all are 0"
+    vector = ", ".join(number(float(value)) for value in stage.values[:8])
+    return f"   [{vector}{', …' if len(stage.values) > 8 else ''}]"
+
+
+def _layer(place: int, stage: Stage, units: Sequence[int], count: int) -> str:
+    assert stage.weighted is not None
+    activation = stage.activation if stage.activation not in ("", "linear") else ""
+    sizes = f"{len(stage.weighted.labels)} → {len(stage.values)}"
+    formula = f"{activation}(Σ value·weight + bias)" if activation else "Σ value·weight + bias"
+    lines = [f"{place}. {stage.name}: {sizes}, each {formula}"]
+    for unit in units:
+        lines += ["", _unit(stage.unit(unit), activation, count)]
+    left = len(stage.values) - len(units)
+    if activation == "softmax":
+        lines += ["", _softmax(stage)]
+    elif left > 0:
+        silent = sum(1 for place, value in enumerate(stage.values) if value == 0.0 and place not in units)
+        lines += ["", f"   … and {left} more unit{'s' * (left > 1)}" + (f", of which {silent} give 0" if silent else "")]
+    return "\n".join(lines)
+
+
+def _unit(unit: Unit, activation: str, count: int) -> str:
+    parts, rest = unit.largest(count)
+    others = len(unit.contributions) - len(parts)
+    sums = [part.product for part in parts] + ([rest] if others else []) + [unit.bias, unit.weighted_sum]
+    names = [_clip(part.label) for part in parts] + ([f"{others} more"] if others else []) + ["bias", "sum"]
+    made = [f"{number(part.value)} × {number(part.weight)}" for part in parts] + [""] * (len(sums) - len(parts))
+    rows = list(zip(_aligned(sums), names, made, strict=True))
+    if activation and activation != "softmax":
+        head = f"   {unit.label} = {activation}({number(unit.weighted_sum)}) = {number(unit.value)}"
+    else:
+        head = f"   {unit.label}: {number(unit.weighted_sum)}" + (" before softmax" if activation else "")
+    return head + "\n" + _columns(rows, indent="     ", left=(1, 2))
+
+
+def _softmax(stage: Stage) -> str:
+    """The classes by probability: e^z / Σ e^z."""
+    assert stage.weighted is not None
+    ranked = sorted(range(len(stage.values)), key=lambda place: -stage.values[place])
+    rows = [["class", "z", "softmax: e^z / Σ e^z"]]
+    for place in ranked[:_CLASSES]:
+        rows.append([_clip(stage.labels[place]), number(float(stage.weighted.sums[place])), f"{stage.values[place]:.4f}"])
+    if len(ranked) > _CLASSES:
+        rows.append([f"{len(ranked) - _CLASSES} more", "", f"{sum(float(stage.values[i]) for i in ranked[_CLASSES:]):.4f}"])
+    return _columns(rows)
+
+
+def _rescaled(place: int, stage: Stage, stages: Sequence[Stage]) -> str:
+    before = next(other for other in stages if other.name == stage.inputs[0])
+    value, result = number(float(before.values[0])), number(float(stage.values[0]))
+    return f"{place}. {stage.name}: {_worked(value, stage, 0) or value} = {result}"
+
+
+def _worked(value: str, stage: Stage, place: int) -> str:
+    """One element of a layer of plain arithmetic as an expression: (1.9 − 1.5) / 0.4."""
+    for step in stage.arithmetic:
+        constant = number(float(step.constants[place]))
+        first = f"({value})" if " " in value and step.op in ("multiply", "divide") else value
+        value = f"{first} {_SYMBOLS[step.op]} {f'({constant})' if constant.startswith('−') else constant}"
+    return value if stage.arithmetic else ""
+
+
+def _aligned(values: Sequence[float]) -> list[str]:
+    """Signed numbers with as many decimals each as the largest needs for five digits."""
+    largest = max(map(abs, values))
+    decimals = min(8, max(0, 4 - math.floor(math.log10(largest)))) if largest > 0 else 1
+    return [f"{value:+,.{decimals}f}".replace("-", "−") for value in values]
+
+
+def _clip(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _NAME else text[: _NAME - 1] + "…"
+
+
+def _columns(rows: Sequence[Sequence[str]], indent: str = "   ", left: Sequence[int] = (0,)) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        [cell.ljust(width) if i in left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        for row in rows
+    )
+    return "\n".join((indent + "  ".join(line)).rstrip() for line in lines)
