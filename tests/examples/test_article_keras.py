@@ -76,8 +76,8 @@ def test_it_draws_the_line(monkeypatch, capsys):
         assert x is x_again
         assert predictions.shape == y.shape == (100, 1)
         errors.append(float(numpy.sqrt(numpy.mean((predictions - (2 * x + 1)) ** 2))))
-    # A line through the mean misses by 1.17. Half of the starts come within 0.07 of the true line (as the same program in
-    # PyTorch does); a few have so many dead units that 800 steps of Adam do not suffice.
+    # A line through the mean misses by 1.17. Half of the starts come within 0.07 of the true line (as with PyTorch);
+    # a few have so many dead units that 800 steps of Adam do not suffice.
     assert numpy.median(errors) < 0.15
     assert capsys.readouterr().out == ""  # predict and fit(verbose=0) are quiet
 
