@@ -47,7 +47,11 @@ class OneDnn final : public Kernel {
     if (p.output.bias) arguments_[DNNL_ARG_BIAS] = memory(bias, engine_, const_cast<float*>(p.output.bias));
   }
 
-  static bool takes(const Product& p) { return p.x.dtype == p.w.dtype && p.inner > 0; }
+  static bool takes(const Product& p) {
+    const bool bfloat16_operands = p.x.dtype == Dtype::bfloat16 && p.w.dtype == Dtype::bfloat16;
+    const bool all_float32 = p.x.dtype == p.w.dtype && p.w.dtype == p.output.dtype && p.x.dtype == Dtype::float32;
+    return (bfloat16_operands || all_float32) && p.inner > 0;
+  }
 
   void run() override {
     const ThreadCount count(threads_);

@@ -28,8 +28,8 @@ class Packed final : public Kernel {
       partial_ = scratch(p.batch * p.rows * p.columns);
       product_.output.partial = partial_.get();
     }
-    const std::int64_t rows_per_part = (p.rows + row_parts_ - 1) / row_parts_;
-    x_size_ = x_direct_ ? 0 : round_up(rows_per_part + tile_rows, tile_rows) / tile_rows * 2 * x_stride * block_;
+    const std::int64_t tiles = (p.rows + row_parts_ - 1) / row_parts_ / tile_rows + 1;
+    x_size_ = x_direct_ ? 0 : tiles * x_stride * block_;
     part_size_ = x_size_ + tile_columns * block_;
     scratch_ = scratch(parts() * part_size_);
   }
@@ -48,9 +48,14 @@ class Packed final : public Kernel {
   int parts() const { return batch_parts_ * row_parts_ * column_parts_; }
 
  private:
-  // Units of the inner dimension taken at once: a panel of w stays in the second-level cache.
-  static constexpr std::int64_t block_units = 512;
-  static constexpr std::int64_t x_stride = (tile_rows + lanes - 1) / lanes * lanes;  // of a packed tile of x
+  // Units of the inner dimension taken at once: a panel of w and a tile of x stay in the second-level cache.
+  static constexpr std::int64_t block_units = 1024;
+  static constexpr std::int64_t x_stride = round_up(tile_rows, lanes);  // of a packed tile of x
+
+  struct Block {
+    std::int64_t begin, units;  // of the inner dimension, in units
+    Range elements;
+  };
 
   // Whether the tiles may broadcast from the operand itself: its units stand in memory as they are needed, and
   // neighbouring rows do not meet in the same cache sets.
@@ -82,47 +87,49 @@ class Packed final : public Kernel {
   }
 
   void multiply(const Product& p, Range rows, Range columns, float* memory) const {
-    const std::int64_t height = rows.end - rows.begin;
-    const std::int64_t tiles = (height + tile_rows - 1) / tile_rows;
-    float* panel = memory + x_size_;
-    if (height == 0) return;
     for (std::int64_t begin = 0; begin < units_; begin += block_) {
       const std::int64_t units = std::min(block_, units_ - begin);
-      const std::int64_t first = begin * per_unit_, last = std::min((begin + units) * per_unit_, p.inner);
-      if (!x_direct_) {
-        for (std::int64_t t = 0; t < tiles; ++t) {
-          const Range range = share(height, static_cast<int>(t), static_cast<int>(tiles));
-          pack_x_(p.x, rows.begin + range.begin, range.end - range.begin, first, last, x_stride,
-                  memory + t * x_stride * block_);
-        }
+      const Range elements{begin * per_unit_, std::min((begin + units) * per_unit_, p.inner)};
+      multiply_block(p, rows, columns, {begin, units, elements}, memory);
+    }
+  }
+
+  void multiply_block(const Product& p, Range rows, Range columns, const Block& block, float* x_memory) const {
+    const std::int64_t height = rows.end - rows.begin;
+    const int tiles = static_cast<int>((height + tile_rows - 1) / tile_rows);
+    float* const panel = x_memory + x_size_;
+    if (!x_direct_) {
+      for (int t = 0; t < tiles; ++t) {
+        const Range range = share(height, t, tiles);
+        pack_x_(p.x, rows.begin + range.begin, range.end - range.begin, block.elements.begin, block.elements.end,
+                x_stride, x_memory + t * x_stride * block_);
       }
-      for (std::int64_t column = columns.begin; column < columns.end; column += tile_columns) {
-        const std::int64_t width = std::min(tile_columns, columns.end - column);
-        const std::int64_t vectors = (width + lanes - 1) / lanes;
-        pack_w_(p.w, column, width, first, last, vectors * lanes, panel);
-        for (std::int64_t t = 0; t < tiles; ++t) {
-          const Range range = share(height, static_cast<int>(t), static_cast<int>(tiles));
-          Tile tile;
-          if (x_direct_) {
-            tile.x = static_cast<const float*>(p.x.data) +
-                     ((rows.begin + range.begin) * p.x.across + first * p.x.inner) / per_unit_;
-            tile.x_row = p.x.inner == 1 ? p.x.across / per_unit_ : p.x.across;
-            tile.x_inner = p.x.inner;
-          } else {
-            tile.x = memory + t * x_stride * block_;
-            tile.x_row = 1;
-            tile.x_inner = x_stride;
-          }
-          tile.w = panel;
-          tile.w_inner = vectors * lanes;
-          tile.inner = p.inner == 0 ? 0 : units;
-          tile.row = rows.begin + range.begin;
-          tile.column = column;
-          tile.width = width;
-          tile.first = begin == 0;
-          tile.last = begin + units == units_;
-          tile_function(pairs_, range.end - range.begin, vectors)(tile, p.output);
+    }
+    for (std::int64_t column = columns.begin; column < columns.end; column += tile_columns) {
+      const std::int64_t width = std::min(tile_columns, columns.end - column);
+      const std::int64_t vectors = (width + lanes - 1) / lanes;
+      pack_w_(p.w, column, width, block.elements.begin, block.elements.end, vectors * lanes, panel);
+      for (int t = 0; t < tiles; ++t) {
+        const Range range = share(height, t, tiles);
+        const std::int64_t row = rows.begin + range.begin;
+        Tile tile{.x = x_memory + t * x_stride * block_,
+                  .x_row = 1,
+                  .x_inner = x_stride,
+                  .w = panel,
+                  .w_inner = vectors * lanes,
+                  .inner = p.inner == 0 ? 0 : block.units,
+                  .row = row,
+                  .column = column,
+                  .width = width,
+                  .first = block.begin == 0,
+                  .last = block.begin + block.units == units_};
+        if (x_direct_) {
+          tile.x =
+              static_cast<const float*>(p.x.data) + (row * p.x.across + block.elements.begin * p.x.inner) / per_unit_;
+          tile.x_row = p.x.inner == 1 ? p.x.across / per_unit_ : p.x.across;
+          tile.x_inner = p.x.inner;
         }
+        tile_function(pairs_, range.end - range.begin, vectors)(tile, p.output);
       }
     }
   }

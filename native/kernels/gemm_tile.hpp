@@ -126,19 +126,55 @@ template <bool pairs>
   }(std::make_index_sequence<lanes>{});
 }
 
+// The same for a simple output, short of the store.
+template <int rows, int vectors>
+[[gnu::always_inline]] inline void finish_in_registers(floats (&sums)[rows][vectors], const Tail& tail,
+                                                       const Tile& tile, const Output& output) {
+  const auto each = [&](const auto& change) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) sums[r][v] = change(sums[r][v], r, v);
+  };
+  if (output.bias) {
+    floats bias[vectors];
+    load_row(output.bias + tile.column, tail, bias);
+    each([&](floats x, int, int v) { return x + bias[v]; });
+  }
+  if (output.activation == Activation::relu) each([](floats x, int, int) { return relu(x); });
+  if (output.mask) {
+    const float* mask = static_cast<const float*>(output.mask) + tile.row * output.columns + tile.column;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+      floats gate[vectors];
+      load_row(mask + r * output.columns, tail, gate);
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) sums[r][v] = gate[v] > 0.0f ? sums[r][v] : floats{};
+    }
+  }
+}
+
 template <bool pairs, int rows, int vectors>
 void multiply_tile(const Tile& tile, const Output& output) {
   const Tail tail(tile.width - (vectors - 1) * lanes);
-  float* partial = output.partial + tile.row * output.columns + tile.column;
+  const std::int64_t at = tile.row * output.columns + tile.column;
+  // The lines of y are on their way while the sums form.
+  const bool halved = tile.first && tile.last && output.dtype == Dtype::bfloat16;
+  const char* ahead = halved ? reinterpret_cast<const char*>(static_cast<const bfloat16*>(output.y) + at)
+                             : reinterpret_cast<const char*>(output.partial + at);
+  const std::int64_t stride = output.columns * (halved ? 2 : 4);
+  if (tile.inner > 32) {
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+      __builtin_prefetch(ahead + r * stride, 1);
+      if (vectors > 1 && !halved) __builtin_prefetch(ahead + r * stride + vector_bytes, 1);
+    }
+  }
+
   // Few sums would wait for each other's multiply-add (four cycles): they are split over chains.
   constexpr int chains = rows * vectors >= 8 ? 1 : rows * vectors >= 3 ? 2 : 4;
   floats chain[chains][rows][vectors]{};
   floats(&sums)[rows][vectors] = chain[0];
-  if (!tile.first) {
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) load_row(partial + r * output.columns, tail, sums[r]);
-  }
-
   // Three rows share a pointer: an address can scale the row stride by 0, 1 and 2.
   constexpr int groups = (rows + 2) / 3;
   const std::int64_t x_row = tile.x_row, x_inner = tile.x_inner, w_inner = tile.w_inner;
@@ -174,6 +210,15 @@ void multiply_tile(const Tile& tile, const Output& output) {
         for (int v = 0; v < vectors; ++v) sums[r][v] += chain[c][r][v];
   }
 
+  if (!tile.first) {
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+      floats before[vectors];
+      load_row(output.partial + at + r * output.columns, tail, before);
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) sums[r][v] += before[v];
+    }
+  }
   if (tile.last && !output.simple) {
     alignas(vector_bytes) float buffer[rows * vectors * lanes];
 #pragma GCC unroll 16
@@ -183,34 +228,9 @@ void multiply_tile(const Tile& tile, const Output& output) {
     finish<vectors>(buffer, rows, tile, output);
     return;
   }
-  if (tile.last) {
-    if (output.bias) {
-      floats bias[vectors];
-      load_row(output.bias + tile.column, tail, bias);
+  if (tile.last) finish_in_registers(sums, tail, tile, output);
 #pragma GCC unroll 16
-      for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; ++v) sums[r][v] += bias[v];
-    }
-    if (output.activation == Activation::relu) {
-#pragma GCC unroll 16
-      for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; ++v) sums[r][v] = relu(sums[r][v]);
-    }
-    if (output.mask) {
-      const std::int64_t at = tile.row * output.columns + tile.column;
-#pragma GCC unroll 16
-      for (int r = 0; r < rows; ++r) {
-        floats mask[vectors];
-        load_row(static_cast<const float*>(output.mask) + at + r * output.columns, tail, mask);
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; ++v) sums[r][v] = mask[v] > 0.0f ? sums[r][v] : floats{};
-      }
-    }
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < rows; ++r) store_row(partial + r * output.columns, tail, sums[r]);
+  for (int r = 0; r < rows; ++r) store_row(output.partial + at + r * output.columns, tail, sums[r]);
 }
 
 template <bool pairs, int vectors, int... row>

@@ -176,7 +176,7 @@ std::unique_ptr<Kernel> choose(const Product& p, const std::string& algorithm, i
   const bool matrix_unit =
       p.x.dtype == Dtype::bfloat16 && bfloat16_unit() == std::string("amx") && multiplications > 1e6;
   if ((any && matrix_unit && OneDnn::takes(p)) || algorithm == "onednn") {
-    require(OneDnn::takes(p), "matmul: algorithm onednn takes operands of one dtype");
+    require(OneDnn::takes(p), "matmul: algorithm onednn takes bfloat16 operands, or all float32");
     return std::make_unique<OneDnn>(p, threads);
   }
 #endif
