@@ -75,6 +75,8 @@ def _clean(text: str) -> str:
 
 
 def _write(stream: TextIO, line: str) -> None:
+    if stream is sys.stderr:
+        sys.stdout.flush()  # what was said first is seen first
     try:
         stream.write(line + "\n")
     except UnicodeEncodeError:  # a terminal that knows no such letters

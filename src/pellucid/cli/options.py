@@ -73,15 +73,15 @@ def _figure(name: str, value: float) -> str:
 
 
 def _meaning(name: str, target: Target) -> str:
-    yes = f"'{target.classes[1]}'" if target.task == "binary" else "each class, averaged"
+    yes = f"'{target.classes[1]}'" if target.task == "binary" else "a class (mean over classes)"
     return {
-        "r2": f"share of the spread of {target.name} that is explained; 0 is guessing the mean",
+        "r2": f"share of the spread of {target.name} that is explained; 0 is guessing its mean",
         "rmse": f"root of the mean squared error, in units of {target.name}",
         "mae": "mean size of an error, in the same units",
         "accuracy": "share of rows whose class is right",
         "baseline_accuracy": "accuracy of always the commonest class",
-        "precision": f"of those taken for {yes}, the share that is" if target.task == "binary" else f"of those taken for it: {yes}",
-        "recall": f"of those that are {yes}, the share found" if target.task == "binary" else f"of those that are it: {yes}",
+        "precision": f"of the rows taken for {yes}, the share that is right",
+        "recall": f"of the rows of {yes}, the share that is found",
         "f1": "harmonic mean of precision and recall",
         "auc": f"chance that a row of {yes} gets a higher probability than another",
     }[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -14,6 +15,12 @@ from pellucid.cli import console, options
 
 if TYPE_CHECKING:
     from pellucid.train.tabular import TableModel
+
+
+_PLURALS = {
+    "number": ("number", "numbers"), "category": ("category", "categories"), "boolean": ("boolean", "booleans"),
+    "ordered": ("ordered category", "ordered categories"), "datetime": ("date", "dates"),
+}  # fmt: skip
 
 
 @click.command("train")
@@ -57,8 +64,8 @@ def command(data: Path, target: str, out: Path | None, as_json: bool, quiet: boo
     from pellucid.train.tabular import TableModel
 
     began = time.monotonic()
+    path = _writable(out or Path((data.name.split(".")[0] or "model") + ".safetensors"))
     table = TableModel.prepare(data, target, **given)
-    path = out or Path(data.name.split(".")[0] + ".safetensors")
     if not quiet:
         _introduce(table)
     told = len(table.notices)
@@ -101,11 +108,23 @@ def _test_size(text: str) -> float | int:
         raise click.BadParameter(f"{text!r} is neither a share nor a number of rows", param_hint="'--test-size'") from None
 
 
+def _writable(path: Path) -> Path:
+    """The path of a file that can be written, found out before hours of training."""
+    from pellucid.errors import ArgumentError
+
+    folder = path.parent
+    if not folder.is_dir():
+        raise ArgumentError(f"--out {path}: the folder {folder} does not exist; create it first, or correct the path")
+    if path.is_dir() or not os.access(folder, os.W_OK):
+        raise ArgumentError(f"--out {path}: {'it is a folder' if path.is_dir() else f'you may not write to {folder}'}; choose another path")
+    return path
+
+
 def _introduce(table: TableModel) -> None:
     """What was read, what is learned from what, and what was chosen."""
     schema, rows = table.schema, table.source["rows"]
     kinds = [field.kind for field in schema.features]
-    counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    counted = ", ".join(f"{kinds.count(kind)} {_PLURALS[kind][kinds.count(kind) > 1]}" for kind in dict.fromkeys(kinds))
     sizes = " → ".join(str(size) for size in _sizes(table))
     parts = [f"{rows['train']:,} to train"]
     parts += [f"{rows['validate']:,} to validate"] if rows["validate"] else []
@@ -113,7 +132,7 @@ def _introduce(table: TableModel) -> None:
     lines = [
         ("data", f"{table.source['name']}: {rows['all']:,} rows"),
         ("target", f"{table.target.name}: {table.target.task} ({table.target.reason})"),
-        ("features", f"{len(kinds)} columns: {counted}"),
+        ("features", counted),
         ("rows", ", ".join(parts)),
         ("network", f"{sizes}, {table.settings.activation}; {table.model.count_params():,} weights, {table.model.executor.name} executor"),
         ("seed", str(table.settings.seed)),
@@ -152,12 +171,17 @@ def _keep(table: TableModel, out: Path | None, why: str) -> None:
 def _report(table: TableModel, seconds: float) -> str:
     history = table.history
     assert history is not None
-    each = f"{len(history.epoch)} epochs in {history.params['seconds']:.1f} s ({seconds:.1f} s in all)"
+    count = len(history.epoch)
+    each = f"{count} epoch{'s' * (count > 1)} in {_seconds(history.params['seconds'])} ({_seconds(seconds)} with reading and testing)"
     if table.test_metrics is None:
         return f"trained {each}; no rows were held out to test it"
     return f"trained {each}; on the {table.test_metrics['rows']:,} rows held out:\n\n" + options.figures(
         table.target, table.test_metrics
     )
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value >= 1 else f"{value:.2f} s"
 
 
 def _next(path: Path, data: Path) -> str:

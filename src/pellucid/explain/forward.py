@@ -17,6 +17,7 @@ from pellucid.core.graph import Node, Tensor, order
 from pellucid.core.sources import Constant, Read, feed
 from pellucid.core.terms import Operand
 from pellucid.errors import ShapeError
+from pellucid.nn.activations import name_of as name_of_activation
 from pellucid.nn.layer import Call
 from pellucid.nn.network import Network, name_of, step_of
 
@@ -48,7 +49,7 @@ class Unit:
 
     def largest(self, count: int) -> tuple[list[Contribution], float]:
         """The contributions that weigh most, largest first, and the sum of all others."""
-        ranked = sorted(self.contributions, key=lambda part: -abs(part.product))
+        ranked = sorted((part for part in self.contributions if part.product), key=lambda part: -abs(part.product))
         return ranked[:count], float(sum(part.product for part in ranked[count:]))
 
 
@@ -143,7 +144,7 @@ def units_that_matter(stages: Sequence[Stage], place: int, count: int) -> dict[s
         for number in wanted:
             for part in stage.unit(number).contributions:
                 weights[part.place] = weights.get(part.place, 0.0) + abs(part.product)
-        wanted = sorted(weights, key=lambda number: -weights[number])[:count]
+        wanted = sorted((number for number in weights if weights[number]), key=lambda number: -weights[number])[:count]
     return chosen
 
 
@@ -175,7 +176,7 @@ def _stage(call: Call, output: Tensor, values: Values, names: Mapping[str, Seque
     joined = len(kept) == flat.size and not layer.variables
     labels = _labels(layer.name, flat, names, kept if joined else None)
     activation = getattr(layer, "activation", None)
-    shown = getattr(activation, "__name__", "") if activation is not None else ""
+    shown = name_of_activation(activation) if activation is not None else ""
     before_names = tuple(stage.name for stage in before)
     steps = _arithmetic(call, output, values)
     return Stage(layer.name, type(layer).__name__, before_names, labels, flat, shown, weighted, steps)

@@ -141,7 +141,7 @@ def _aligned(values: Sequence[float]) -> list[str]:
     """Signed numbers with as many decimals each as the largest needs for five digits."""
     largest = max(map(abs, values))
     decimals = min(8, max(0, 4 - math.floor(math.log10(largest)))) if largest > 0 else 1
-    return [f"{value:+,.{decimals}f}".replace("-", "−") for value in values]
+    return [f"{value + 0.0:+,.{decimals}f}".replace("-", "−") for value in values]  # + 0.0: no minus zero
 
 
 def _clip(text: str) -> str:

@@ -76,7 +76,8 @@ def _prepared(x: Tensor, encoder: Encoder) -> Tensor:
     skewed, gaps = numpy.flatnonzero(encoder.skewed), numpy.flatnonzero(encoder.has_missing)
     means = numpy.array([number.mean for number in encoder.numbers])
     variances = numpy.array([number.deviation for number in encoder.numbers]) ** 2
-    average = numpy.where(encoder.skewed, numpy.expm1(means), means)  # what becomes 0 in the end
+    average = means.copy()  # what becomes 0 in the end
+    average[skewed] = numpy.expm1(means[skewed])
     x = FillMissing(average.tolist(), gaps.tolist(), name="fill_missing")(x)
     if skewed.size:
         x = LogScale(skewed.tolist(), name="log_scale")(x)

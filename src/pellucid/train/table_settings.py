@@ -13,9 +13,7 @@ from pellucid.nn import activations, optimizers
 from pellucid.nn.optimizers import Optimizer
 from pellucid.nn.schedules import CosineDecay
 
-_STEPS = 15_000  # of training in all, where the number of epochs is left open
-_VALIDATE_FROM = 50  # rows; with fewer a tenth of them says nothing
-_SHARE = 0.1  # of the training rows, to see when learning stops helping
+_STEPS = 12_500  # of training in all, where the number of epochs is left open
 _ADAPTIVE = ("adam", "adamw", "nadam", "adamax", "rmsprop")
 
 
@@ -79,17 +77,17 @@ def choose(rows: int, given: Mapping[str, Any]) -> tuple[Settings, list[str]]:
 
     validation = given["validation"]
     if validation is None:
-        validation = _SHARE if rows >= _VALIDATE_FROM else 0.0
+        validation = _share(rows)
     learned = rows - round(rows * validation)
     wide = 128 if learned >= 5_000 else 64 if learned >= 1_000 else 32 if learned >= 200 else 16
-    hidden = tuple(pick("hidden", (wide, wide // 2), f"hidden layers of {wide} and {wide // 2} units"))
+    hidden = tuple(pick("hidden", (wide, wide), f"two hidden layers of {wide} units"))
     dropout = float(pick("dropout", 0.1 if learned >= 1_000 and hidden else 0.0, "dropout 0.1"))
     if dropout == 0.0 and "dropout 0.1" in chosen:
         chosen.remove("dropout 0.1")
     optimizer = str(given["optimizer"]).lower()
     usual = 0.005 if optimizer in _ADAPTIVE else float(optimizers.get(optimizer).learning_rate)
     rate = float(pick("learning_rate", usual, f"learning rate {usual:g}"))
-    best = min(1024, max(8, 2 ** round(math.log2(max(learned, 1) / 100)))) if learned else 8
+    best = min(1024, max(8, 2 ** round(math.log2(max(learned, 1) / 64)))) if learned else 8
     batch = int(pick("batch_size", min(best, learned), f"batches of {min(best, learned)}"))
     each = max(1, -(-learned // batch))
     many = min(200, max(10, round(_STEPS / each)))
@@ -103,7 +101,7 @@ def choose(rows: int, given: Mapping[str, Any]) -> tuple[Settings, list[str]]:
         weight_decay=0.05 if optimizer in _ADAPTIVE else 0.0,
         batch_size=min(batch, max(learned, 1)),
         epochs=epochs,
-        patience=max(10, epochs // 3),
+        patience=max(10, epochs // 2),
         validation=float(validation),
         seed=int(given["seed"]),
         precision=str(given["precision"]),
@@ -112,12 +110,17 @@ def choose(rows: int, given: Mapping[str, Any]) -> tuple[Settings, list[str]]:
     notices = [f"chosen for {rows:,} rows: {', '.join(chosen)}"] if chosen else []
     if validation and epochs > settings.patience:
         notices.append(
-            f"a tenth of the training rows tells when to stop: after {settings.patience} epochs without a gain; "
+            f"{round(100 * validation)} % of these rows tell when to stop: after {settings.patience} epochs without a gain; "
             "the best weights are kept"
-            if validation == _SHARE
-            else f"{validation:g} of the training rows tell when to stop; the best weights are kept"
         )
     return settings, notices
+
+
+def _share(rows: int) -> float:
+    """What part of the training rows is to tell when learning no longer helps: enough of them to say something."""
+    if rows < 50:
+        return 0.0
+    return 0.2 if rows < 1_000 else 0.1 if rows < 5_000 else 0.05
 
 
 def _check(given: Mapping[str, Any]) -> None:
