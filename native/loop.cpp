@@ -23,20 +23,14 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 void shuffle(std::uint64_t seed, std::uint64_t epoch, std::vector<std::int64_t>& order) {
   std::iota(order.begin(), order.end(), std::int64_t{0});
-  constexpr int blocks = 8;  // generated side by side
   constexpr std::uint32_t stream = 5;
   const auto n = static_cast<std::int64_t>(order.size());
-  for (std::int64_t group = (n - 1) / (4 * blocks); group >= 0; --group) {
-    std::uint32_t words[4][blocks];
-    for (int i = 0; i < blocks; ++i) {
-      words[0][i] = static_cast<std::uint32_t>(group * blocks + i);
-      words[1][i] = stream;
-      words[2][i] = static_cast<std::uint32_t>(epoch), words[3][i] = static_cast<std::uint32_t>(epoch >> 32);
-    }
+  for (std::int64_t block = (n - 1) / 4; block >= 0; --block) {
+    std::uint32_t words[4] = {static_cast<std::uint32_t>(block), stream, static_cast<std::uint32_t>(epoch),
+                              static_cast<std::uint32_t>(epoch >> 32)};
     philox(words, static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
-    const std::int64_t first = group * 4 * blocks;
-    for (std::int64_t i = std::min(n - 1, first + 4 * blocks - 1); i >= std::max<std::int64_t>(first, 1); --i) {
-      const std::uint64_t word = words[i % 4][i % (4 * blocks) / 4];
+    for (std::int64_t i = std::min(n - 1, 4 * block + 3); i >= std::max<std::int64_t>(4 * block, 1); --i) {
+      const std::uint64_t word = words[i % 4];
       std::swap(order[i], order[static_cast<std::int64_t>(word * static_cast<std::uint64_t>(i + 1) >> 32)]);
     }
   }

@@ -16,8 +16,8 @@ void pause() {
 #endif
 }
 
-// Workers for one job at a time. A job is published under a new generation; parts are claimed by counting up a ticket that
-// holds the generation too, so that nobody can claim a part of a job that is over.
+// Workers for one job at a time. A job is published under a new generation; parts are claimed by counting up a ticket
+// that holds the generation too, so that nobody can claim a part of a job that is over.
 class Pool {
  public:
   void run(int parts, void (*function)(const void*, int), const void* work) {
@@ -26,11 +26,14 @@ class Pool {
       return;
     }
     while (workers_ < parts - 1) start_worker();
+    const std::uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
+    // Closed while the job changes: a worker late for the last job may already read the new number of parts, and must
+    // not claim one beyond the old number with the old ticket.
+    ticket_.store(std::uint64_t{generation} << 32 | UINT32_MAX, std::memory_order_relaxed);
     function_.store(function, std::memory_order_relaxed);
     work_.store(work, std::memory_order_relaxed);
-    parts_.store(parts, std::memory_order_relaxed);
+    parts_.store(parts, std::memory_order_release);
     ended_.store(0, std::memory_order_relaxed);
-    const std::uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
     ticket_.store(std::uint64_t{generation} << 32, std::memory_order_release);
     generation_.store(generation);
     if (sleepers_.load() > 0) generation_.notify_all();
@@ -70,7 +73,7 @@ class Pool {
   void take_parts(std::uint32_t generation) {
     const auto function = function_.load(std::memory_order_relaxed);
     const void* const work = work_.load(std::memory_order_relaxed);
-    const auto parts = static_cast<std::uint32_t>(parts_.load(std::memory_order_relaxed));
+    const auto parts = static_cast<std::uint32_t>(parts_.load(std::memory_order_acquire));
     std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
     while (ticket >> 32 == generation && static_cast<std::uint32_t>(ticket) < parts) {
       if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;

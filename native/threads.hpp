@@ -1,7 +1,7 @@
 // Threads by cost: work cut into parts, run by the caller and by whatever workers are awake.
 //
-// The caller takes parts like any worker and waits only for parts that a worker has begun, so a busy machine costs little:
-// a worker that gets no processor just takes none. Which thread runs a part never changes a result.
+// The caller takes parts like any worker and waits only for parts that a worker has begun, so a busy machine costs
+// little: a worker that gets no processor just takes none. Which thread runs a part never changes a result.
 #pragma once
 
 #include <algorithm>

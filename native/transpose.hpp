@@ -42,4 +42,21 @@ template <int distance = 1, typename Combine>
   }
 }
 
+inline float sum(floats x) {
+  return across_lanes(x, [](floats a, floats b) { return a + b; })[0];
+}
+
+// Two vectors as one row of pairs: a₀ b₀ a₁ b₁ …, first half and second half.
+template <typename Vector, int... lane>
+[[gnu::always_inline]] inline void interleave(Vector& a, Vector& b, std::integer_sequence<int, lane...>) {
+  constexpr int n = sizeof...(lane);
+  const Vector first = __builtin_shufflevector(a, b, (lane / 2 + (lane & 1) * n)...);
+  b = __builtin_shufflevector(a, b, (n / 2 + lane / 2 + (lane & 1) * n)...);
+  a = first;
+}
+template <typename Vector>
+[[gnu::always_inline]] inline void interleave(Vector& a, Vector& b) {
+  interleave(a, b, std::make_integer_sequence<int, static_cast<int>(sizeof(Vector) / sizeof(a[0]))>{});
+}
+
 }  // namespace pellucid::PELLUCID_LEVEL

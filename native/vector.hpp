@@ -36,6 +36,7 @@ inline constexpr std::int64_t lanes = vector_bytes / 4;  // float32 numbers in o
 typedef float floats __attribute__((vector_size(vector_bytes)));
 typedef std::int32_t ints __attribute__((vector_size(vector_bytes)));  // also the masks that comparisons make: 0 or -1
 typedef std::uint32_t words __attribute__((vector_size(vector_bytes)));
+typedef std::uint64_t longs __attribute__((vector_size(vector_bytes)));
 typedef std::uint16_t halves __attribute__((vector_size(vector_bytes / 2)));
 
 inline floats splat(float x) { return x - floats{}; }
@@ -75,19 +76,6 @@ inline floats load(const bfloat16* p) {
 inline void store(bfloat16* p, floats x) {
   const halves y = narrow(x);
   std::memcpy(p, &y, sizeof y);
-}
-
-// Folds of a vector to one number, in a fixed order: halves are combined until one lane is left.
-template <typename Combine>
-inline float fold(floats x, Combine combine) {
-  float parts[lanes];
-  std::memcpy(parts, &x, sizeof x);
-  for (std::int64_t half = lanes / 2; half > 0; half /= 2)
-    for (std::int64_t i = 0; i < half; ++i) parts[i] = combine(parts[i], parts[i + half]);
-  return parts[0];
-}
-inline float sum(floats x) {
-  return fold(x, [](float a, float b) { return a + b; });
 }
 
 inline floats absolute(floats x) { return from_bits(bits(x) & 0x7fffffff); }

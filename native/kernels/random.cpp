@@ -1,23 +1,25 @@
 // Random numbers as functions of a key and a stream: random_uniform, random_normal (see docs/design/engine.md).
 #include "../philox.hpp"
 #include "../threads.hpp"
-#include "../vector.hpp"
+#include "../transpose.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 namespace {
 
-constexpr int blocks = 16;         // generated side by side
-constexpr int group = 4 * blocks;  // numbers
-constexpr float unit = 0x1p-24f;
+constexpr std::int64_t group = 4 * lanes;  // numbers made side by side, by one block of Philox per lane
 
 enum class Distribution { uniform, normal };
 
-// The upper 24 bits of each word, plus `add`.
-floats upper_bits(const std::uint32_t* from, std::uint32_t add) {
-  words x;
-  std::memcpy(&x, from, sizeof x);
-  return to_floats(reinterpret_cast<ints>((x >> 8) + add));
+// The halves of a·b in every lane, from products of the even and of the odd lanes.
+[[gnu::always_inline]] inline void multiply(std::uint32_t a, words b, words& high, words& low) {
+  const longs even = reinterpret_cast<longs>(b) & 0xffffffffu, odd = reinterpret_cast<longs>(b) >> 32;
+  const longs even_product = even * a, odd_product = odd * a;
+  high = reinterpret_cast<words>((even_product >> 32) | (odd_product & ~std::uint64_t{0xffffffffu}));
+  low = reinterpret_cast<words>((even_product & 0xffffffffu) | (odd_product << 32));
 }
+
+// Their upper 24 bits plus `add`, as multiples of 2⁻²⁴.
+floats fraction(words x, std::uint32_t add) { return to_floats(reinterpret_cast<ints>((x >> 8) + add)) * 0x1p-24f; }
 
 template <Distribution distribution>
 class Random final : public Kernel {
@@ -40,27 +42,30 @@ class Random final : public Kernel {
 
  private:
   void generate(std::uint32_t first_block, float* numbers) const {
-    alignas(vector_bytes) std::uint32_t random[4][blocks];
-    for (int i = 0; i < blocks; ++i) {
-      random[0][i] = first_block + static_cast<std::uint32_t>(i);
-      random[1][i] = stream_, random[2][i] = key_[2], random[3][i] = key_[3];
-    }
-    philox(random, key_[0], key_[1]);
-    alignas(vector_bytes) float values[4][blocks];
-    for (int i = 0; i < blocks; i += lanes) {
-      if constexpr (distribution == Distribution::uniform) {
-        for (int w = 0; w < 4; ++w) store(values[w] + i, upper_bits(random[w] + i, 0) * unit);
-      } else {
-        for (int w = 0; w < 4; w += 2) {  // Box and Muller
-          const floats radius = sqrt(-2.0f * log(upper_bits(random[w] + i, 1) * unit));
-          const auto [sine, cosine] = sine_cosine_of_turn(upper_bits(random[w + 1] + i, 0) * unit);
-          store(values[w] + i, radius * cosine);
-          store(values[w + 1] + i, radius * sine);
-        }
+    words counter[4] = {words{} + first_block, words{} + stream_, words{} + key_[2], words{} + key_[3]};
+    for (std::int64_t i = 0; i < lanes; ++i) counter[0][i] += static_cast<std::uint32_t>(i);
+    philox(counter, key_[0], key_[1], multiply);
+    floats values[4];
+    if constexpr (distribution == Distribution::uniform) {
+      for (int w = 0; w < 4; ++w) values[w] = fraction(counter[w], 0);
+    } else {
+      for (int w = 0; w < 4; w += 2) {  // Box and Muller
+        const floats radius = sqrt(-2.0f * log(fraction(counter[w], 1)));
+        const auto [sine, cosine] = sine_cosine_of_turn(fraction(counter[w + 1], 0));
+        values[w] = radius * cosine, values[w + 1] = radius * sine;
       }
     }
-    for (int i = 0; i < blocks; ++i)
-      for (int w = 0; w < 4; ++w) numbers[4 * i + w] = values[w][i];
+    // The four words of a block lie side by side in y: pairs of words, then pairs of pairs.
+    interleave(values[0], values[1]);
+    interleave(values[2], values[3]);
+    longs pairs[4];
+    std::memcpy(pairs, values, sizeof pairs);
+    interleave(pairs[0], pairs[2]);
+    interleave(pairs[1], pairs[3]);
+    for (const int part : {0, 2, 1, 3}) {
+      std::memcpy(numbers, &pairs[part], sizeof(floats));
+      numbers += lanes;
+    }
   }
 
   const std::uint32_t* key_;

@@ -8,6 +8,7 @@
 
 #include "../tail.hpp"
 #include "../threads.hpp"
+#include "../transpose.hpp"
 #include "reader.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
@@ -49,7 +50,7 @@ float reduce_row(const float* x, std::int64_t n) {
   }
   for (; i + lanes <= n; i += lanes) total = Op::combine(total, load(x + i));
   if (i < n) total = Op::combine(total, load_tail<Op>(x + i, n - i));
-  return fold(total, [](float a, float b) { return static_cast<float>(Op::combine(double{a}, double{b})); });
+  return across_lanes(total, [](floats a, floats b) { return Op::combine(a, b); })[0];
 }
 
 // y[j] = the reduction of x[i, j] over i.

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "../kernel.hpp"
 #include "../threads.hpp"
+#include "../transpose.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 namespace {
@@ -78,12 +78,32 @@ class Move final : public Kernel {
     } else if (inner.from == 0 && inner.to == 1) {
       for (std::int64_t r = 0; r < rows; ++r) std::fill_n(to + r * outer.to, inner.extent, from[r * outer.from]);
     } else {
-      for (std::int64_t r0 = 0; r0 < rows; r0 += tile)
-        for (std::int64_t i0 = 0; i0 < inner.extent; i0 += tile)
-          for (std::int64_t r = r0; r < std::min(rows, r0 + tile); ++r)
-            for (std::int64_t i = i0; i < std::min(inner.extent, i0 + tile); ++i)
-              to[r * outer.to + i * inner.to] = from[r * outer.from + i * inner.from];
+      for (std::int64_t r = 0; r < rows; r += tile)
+        for (std::int64_t i = 0; i < inner.extent; i += tile)
+          copy_tile(from + r * outer.from + i * inner.from, to + r * outer.to + i * inner.to, std::min(tile, rows - r),
+                    std::min(tile, inner.extent - i));
     }
+  }
+
+  void copy_tile(const T* from, T* to, std::int64_t rows, std::int64_t columns) const {
+    const Axis inner = axes_[0], outer = axes_[1];
+    if constexpr (sizeof(T) == sizeof(float)) {
+      if (inner.to == 1 && outer.from == 1 && rows == tile && columns == tile) {
+        for (std::int64_t r = 0; r < tile; r += lanes)
+          for (std::int64_t i = 0; i < tile; i += lanes) {  // a transposition in registers
+            floats square[lanes];
+            for (std::int64_t k = 0; k < lanes; ++k)
+              std::memcpy(&square[k], from + r + (i + k) * inner.from, sizeof(floats));
+            transpose(square);
+            for (std::int64_t k = 0; k < lanes; ++k)
+              std::memcpy(to + (r + k) * outer.to + i, &square[k], sizeof(floats));
+          }
+        return;
+      }
+    }
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t i = 0; i < columns; ++i)
+        to[r * outer.to + i * inner.to] = from[r * outer.from + i * inner.from];
   }
 
   const T* from_;
