@@ -5,10 +5,12 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <mutex>
 #include <set>
+#include <thread>
 
 #include "arrays.hpp"
 #include "isa.hpp"
@@ -17,9 +19,6 @@
 #include "peak.hpp"
 #include "plan.hpp"
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 #if defined(PELLUCID_ONEDNN)
 #include <oneapi/dnnl/dnnl.h>
 #endif
@@ -247,13 +246,7 @@ nb::object rows_array(const std::vector<std::int64_t>& rows) {
   return array;
 }
 
-int processors() {
-#if defined(_OPENMP)
-  return omp_get_num_procs();
-#else
-  return 1;
-#endif
-}
+int processors() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
 nb::dict info() {
   nb::dict result;
