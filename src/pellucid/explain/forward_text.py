@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from pellucid.explain.forward import Stage, Unit
 
-_NAME = 40  # characters of a label that are shown
+_NAME = 48  # characters of a label that are shown
 _CLASSES = 10
+_APART = ("Concatenate", "PiecewiseLinearEncoding")
 _SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/"}
 
 
@@ -23,6 +24,8 @@ def render(stages: Sequence[Stage], units: Mapping[str, Sequence[int]], count: i
             parts.append(_layer(number, chain[0], units.get(chain[0].name, ()), count))
         elif chain[0].kind == "Concatenate":
             parts.append(f"{number}. {chain[0].name}: {' and '.join(chain[0].inputs)} side by side, {len(chain[0].values)} values")
+        elif chain[0].kind == "PiecewiseLinearEncoding":
+            parts.append(_ranges(number, chain[0]))
         elif chain[0].kind == "Input" or len(chain[0].values) > 1:
             parts.append(_preparation(number, chain))
         else:
@@ -45,7 +48,7 @@ def _chains(stages: Sequence[Stage]) -> list[list[Stage]]:
     by_end: dict[str, list[Stage]] = {}
     for stage in stages:
         before = by_end.get(stage.inputs[0]) if len(stage.inputs) == 1 else None
-        if before is not None and stage.weighted is None and stage.kind != "Concatenate":
+        if before is not None and before[-1].name == stage.inputs[0] and stage.weighted is None and stage.kind not in _APART:
             before.append(stage)
             by_end[stage.name] = before
             continue
@@ -68,6 +71,16 @@ def _preparation(place: int, chain: Sequence[Stage]) -> str:
         worked = f"= {expression}" if len(cells) > 1 and (expression := _worked(cells[-2], last, i)) else ""
         rows.append([_clip(label), *("missing" if cell == "nan" else cell for cell in cells), worked])
     return f"{place}. {' → '.join(stage.name for stage in chain)}\n{_columns(rows, left=(0, len(chain) + 1))}"
+
+
+def _ranges(place: int, stage: Stage) -> str:
+    """How far each column has come: the ranges it is in, and how many it has passed and has not reached."""
+    inside = [(label, value) for label, value in zip(stage.labels, stage.values, strict=True) if 0.0 < value < 1.0]
+    passed = int((stage.values == 1.0).sum())
+    head = f"{place}. {stage.name} of {stage.inputs[0]}: how far each has come through ranges of equally many training rows"
+    rows = [[_clip(label), f"{value:.4f}"] for label, value in inside]
+    tail = f"   {passed} other ranges lie below (1), {len(stage.values) - passed - len(inside)} above (0)"
+    return "\n".join([head, *([_columns(rows)] if rows else []), tail])
 
 
 def _encoded(stage: Stage) -> str:

@@ -4,7 +4,8 @@ All of it is one graph. Numbers come in as the table has them, NaN where missing
 values, means, deviations, categories) stands in the layers, so that it is saved, run and explained with the network.
 
 ```
-numbers ─ fill_missing ─ log_scale ─ standardize ┐
+numbers ─ fill_missing ┬ log_scale ─ standardize ┐
+                       └ ranges ─────────────────┤
 category ─ one_hot ──────────────────────────────┼ features ─ hidden_1 ─ … ─ output ─ in_target_units
 category ─ embedding ────────────────────────────┘
 ```
@@ -13,9 +14,11 @@ category ─ embedding ───────────────────
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy
+from numpy.typing import NDArray
 
 from pellucid.core.graph import Tensor
 from pellucid.data.encoder import NUMBERS, Category, Encoder
@@ -29,13 +32,35 @@ from pellucid.nn.layers import (
     Input,
     LogScale,
     Normalization,
+    PiecewiseLinearEncoding,
     Rescaling,
 )
 from pellucid.train.model import Model
 
 
-def build_network(encoder: Encoder, hidden: Sequence[int], activation: str, dropout: float, seed: int) -> Model:
+Boundaries = list[list[float]]
+_FEWEST = 3  # ranges that tell more than the value itself
+
+
+def measure_boundaries(numbers: NDArray[Any], ranges: int) -> Boundaries:
+    """For each column the boundaries of at most so many ranges that hold equally many of the known values.
+
+    None for a column of few values, such as 0 and 1.
+    """
+    found: Boundaries = []
+    for column in numbers.T if ranges else ():
+        known = column[~numpy.isnan(column)]
+        edges = numpy.unique(numpy.quantile(known, numpy.linspace(0.0, 1.0, ranges + 1)).astype(numpy.float32)) if known.size else known
+        found.append(edges.tolist() if len(edges) > _FEWEST else [])
+    return found if any(found) else []
+
+
+def build_network(
+    encoder: Encoder, boundaries: Boundaries, hidden: Sequence[int], activation: str, dropout: float, seed: int
+) -> Model:
     """The network for what an encoder gives: one input of all numbers, and one of codes for each category column.
+
+    With `boundaries` of its columns it also sees how far each number has come through the ranges between them.
 
     Its output is a number in the target's units (regression), the probability of the second of two classes, or one
     probability per class.
@@ -44,7 +69,7 @@ def build_network(encoder: Encoder, hidden: Sequence[int], activation: str, drop
     parts: list[Tensor] = []
     if encoder.numbers:
         inputs.append(Input(shape=(len(encoder.numbers),), name=NUMBERS))
-        parts.append(_prepared(inputs[-1], encoder))
+        parts.extend(_prepared(inputs[-1], encoder, boundaries))
     for category in encoder.categories:
         inputs.append(Input(shape=(), dtype="int32", name=category.name))
         parts.append(_vector(inputs[-1], category))
@@ -56,11 +81,14 @@ def build_network(encoder: Encoder, hidden: Sequence[int], activation: str, drop
     return Model(inputs, _output(x, encoder), name="table", seed=seed)
 
 
-def element_names(encoder: Encoder) -> dict[str, list[str]]:
+def element_names(encoder: Encoder, boundaries: Boundaries) -> dict[str, list[str]]:
     """What the elements of inputs and of preparing layers are, by the name of the input or layer."""
     numbers = list(encoder.number_names)
     missing = [f"{number.name} is missing" for number in encoder.numbers if number.has_missing]
     names = {NUMBERS: numbers, "fill_missing": [*numbers, *missing]}
+    names["ranges"] = [
+        f"{name} {low:,.6g} … {high:,.6g}" for name, edges in zip(numbers, boundaries, strict=False) for low, high in pairwise(edges)
+    ]
     for category in encoder.categories:
         names[category.name] = [category.column]
         if category.one_hot:
@@ -71,21 +99,27 @@ def element_names(encoder: Encoder) -> dict[str, list[str]]:
     return names
 
 
-def _prepared(x: Tensor, encoder: Encoder) -> Tensor:
-    """Numbers filled, with a column of 0 and 1 for each that had gaps in training; logarithms; mean 0 and variance 1."""
+def _prepared(x: Tensor, encoder: Encoder, boundaries: Boundaries) -> list[Tensor]:
+    """Numbers filled, with a column of 0 and 1 for each that had gaps in training; logarithms; mean 0 and variance 1.
+
+    And, of the filled numbers, the ranges.
+    """
     skewed, gaps = numpy.flatnonzero(encoder.skewed), numpy.flatnonzero(encoder.has_missing)
     means = numpy.array([number.mean for number in encoder.numbers])
     variances = numpy.array([number.deviation for number in encoder.numbers]) ** 2
     average = means.copy()  # what becomes 0 in the end
     average[skewed] = numpy.expm1(means[skewed])
-    x = FillMissing(average.tolist(), gaps.tolist(), name="fill_missing")(x)
+    x = filled = FillMissing(average.tolist(), gaps.tolist(), name="fill_missing")(x)
     if skewed.size:
         x = LogScale(skewed.tolist(), name="log_scale")(x)
     plain = [0.0] * gaps.size, [1.0] * gaps.size  # the indicators stay 0 and 1
-    scaled: Tensor = Normalization(
+    parts: list[Tensor] = [Normalization(
         mean=[*means.tolist(), *plain[0]], variance=[*variances.tolist(), *plain[1]], name="standardize"
-    )(x)
-    return scaled
+    )(x)]
+    if boundaries:
+        edges: Boundaries = [*boundaries, *([] for _ in gaps)]
+        parts.append(PiecewiseLinearEncoding(edges, name="ranges")(filled))
+    return parts
 
 
 def _vector(codes: Tensor, category: Category) -> Tensor:

@@ -13,7 +13,7 @@ from pellucid.nn import activations, optimizers
 from pellucid.nn.optimizers import Optimizer
 from pellucid.nn.schedules import CosineDecay
 
-_STEPS = 12_500  # of training in all, where the number of epochs is left open
+_STEPS = 4_000  # of training in all, where the number of epochs is left open
 _ADAPTIVE = ("adam", "adamw", "nadam", "adamax", "rmsprop")
 
 
@@ -21,6 +21,7 @@ _ADAPTIVE = ("adam", "adamw", "nadam", "adamax", "rmsprop")
 class Settings:
     """Everything that decides a training run, besides the data."""
 
+    ranges: int
     hidden: tuple[int, ...]
     activation: str
     dropout: float
@@ -49,7 +50,7 @@ class Settings:
         """The settings of a plain dict; raises `DataError` for a malformed one."""
         numbers = ("dropout", "learning_rate", "weight_decay", "validation")
         texts = ("activation", "optimizer", "precision", "executor")
-        counts = ("batch_size", "epochs", "patience", "seed")
+        counts = ("ranges", "batch_size", "epochs", "patience", "seed")
         read = records.checked(
             record,
             "settings",
@@ -81,6 +82,9 @@ def choose(rows: int, given: Mapping[str, Any]) -> tuple[Settings, list[str]]:
     learned = rows - round(rows * validation)
     wide = 128 if learned >= 5_000 else 64 if learned >= 1_000 else 32 if learned >= 200 else 16
     hidden = tuple(pick("hidden", (wide, wide), f"two hidden layers of {wide} units"))
+    ranges = 32 if learned >= 5_000 else 16 if learned >= 1_000 else 0  # enough rows in each to learn from
+    if ranges:
+        chosen.append(f"{ranges} ranges per number")
     dropout = float(pick("dropout", 0.1 if learned >= 1_000 and hidden else 0.0, "dropout 0.1"))
     if dropout == 0.0 and "dropout 0.1" in chosen:
         chosen.remove("dropout 0.1")
@@ -90,15 +94,16 @@ def choose(rows: int, given: Mapping[str, Any]) -> tuple[Settings, list[str]]:
     best = min(1024, max(8, 2 ** round(math.log2(max(learned, 1) / 64)))) if learned else 8
     batch = int(pick("batch_size", min(best, learned), f"batches of {min(best, learned)}"))
     each = max(1, -(-learned // batch))
-    many = min(200, max(10, round(_STEPS / each)))
+    many = min(200, max(20, round(_STEPS / each)))
     epochs = int(pick("epochs", many, f"up to {many} epochs"))
     settings = Settings(
+        ranges=ranges,
         hidden=hidden,
         activation=str(given["activation"]),
         dropout=dropout,
         optimizer=optimizer,
         learning_rate=rate,
-        weight_decay=0.05 if optimizer in _ADAPTIVE else 0.0,
+        weight_decay=0.1 if optimizer in _ADAPTIVE else 0.0,
         batch_size=min(batch, max(learned, 1)),
         epochs=epochs,
         patience=max(10, epochs // 2),

@@ -16,7 +16,7 @@ import numpy
 from numpy.typing import NDArray
 
 from pellucid.data import records
-from pellucid.data.encoder import Encoder
+from pellucid.data.encoder import NUMBERS, Encoder
 from pellucid.data.read import read
 from pellucid.data.schema import Schema
 from pellucid.data.split import split
@@ -24,12 +24,13 @@ from pellucid.data.table import Table
 from pellucid.data.target import Target
 from pellucid.errors import ArgumentError, DataError, ModelFileError, PellucidError
 from pellucid.execute import executor as find_executor
+from pellucid.nn.layers import PiecewiseLinearEncoding
 from pellucid.train import table_figures, table_settings
 from pellucid.train.callbacks import Callback, EarlyStopping
 from pellucid.train.history import History
 from pellucid.train.model import Model
 from pellucid.train.saving import read_model, save_model
-from pellucid.train.table_network import build_network, element_names
+from pellucid.train.table_network import build_network, element_names, measure_boundaries
 from pellucid.train.table_settings import Settings
 
 Array = NDArray[Any]
@@ -136,7 +137,9 @@ class TableModel:
         encoder = Encoder.fit(schema, train, notices)
         if not encoder.numbers and not encoder.categories:
             raise DataError(f"{table.name}: no column varies among the rows to train on, so nothing can be learned")
-        model = build_network(encoder, settings.hidden, settings.activation, settings.dropout, settings.seed)
+        numbers = encoder.features(train).get(NUMBERS, numpy.empty((len(train), 0)))
+        boundaries = measure_boundaries(numbers, settings.ranges)
+        model = build_network(encoder, boundaries, settings.hidden, settings.activation, settings.dropout, settings.seed)
         parts = {"train": train, "validate": validate, "test": test}
         found = {name: part for name, part in parts.items() if part is not None}
         rows = {"all": schema.rows, **{name: len(found.get(name, ())) for name in parts}}
@@ -246,7 +249,8 @@ class TableModel:
     def element_names(self) -> dict[str, list[str]]:
         """What the elements of inputs, preparing layers and the output are: columns, categories, classes."""
         last = [str(name) for name in self.target.classes] if self.target.task == "multiclass" else [self._answer_name()]
-        return {**element_names(self.encoder), self.model.output_names[0]: last}
+        boundaries = next((layer.boundaries for layer in self.model.layers if isinstance(layer, PiecewiseLinearEncoding)), [])
+        return {**element_names(self.encoder, boundaries), self.model.output_names[0]: last}
 
     def _answer_name(self) -> str:
         return self.target.name if not self.target.classes else f"{self.target.name} = {self.target.classes[1]}"

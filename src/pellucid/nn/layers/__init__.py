@@ -3,7 +3,14 @@
 from pellucid.nn.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from pellucid.nn.layers.core import Dense, Embedding, Identity, Input, InputLayer
 from pellucid.nn.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
-from pellucid.nn.layers.preprocessing import CategoryEncoding, FillMissing, LogScale, Normalization, Rescaling
+from pellucid.nn.layers.preprocessing import (
+    CategoryEncoding,
+    FillMissing,
+    LogScale,
+    Normalization,
+    PiecewiseLinearEncoding,
+    Rescaling,
+)
 from pellucid.nn.layers.regularization import Dropout
 from pellucid.nn.layers.reshaping import Flatten, Reshape
 
@@ -29,6 +36,7 @@ __all__ = [
     "Multiply",
     "Normalization",
     "PReLU",
+    "PiecewiseLinearEncoding",
     "ReLU",
     "Rescaling",
     "Reshape",

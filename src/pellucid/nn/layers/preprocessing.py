@@ -7,6 +7,7 @@ leaves alone. Both are in the model file. Missing numbers are NaN and pass throu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy
@@ -191,6 +192,49 @@ class LogScale(Layer):
         chosen[list(self.columns)] = True
         result: Tensor = ops.where(tensor(chosen), scaled, x)
         return result
+
+
+class PiecewiseLinearEncoding(Layer):
+    """How far each value has come through ranges: 1 for a range below it, 0 for one above, in its own the fraction passed.
+
+    Formula: y = min(max((x - low) / (high - low), 0), 1) for each range low … high between two `boundaries`. Those are
+    one list of ascending numbers for each column of the last axis; an empty one leaves the column out. So a layer after
+    it can learn any piecewise linear function of each column. Gorishniy, Rubachev & Babenko 2022.
+    Shapes: [batch, …, columns] → [batch, …, ranges].
+
+    >>> from pellucid.nn.layers import Input
+    >>> layer = PiecewiseLinearEncoding([[0.0, 1.0, 3.0], []])
+    >>> layer(tensor(numpy.float32([[2.0, 7.0], [0.5, 7.0]]))).numpy().tolist()
+    [[1.0, 0.5], [0.5, 0.0]]
+    """
+
+    def __init__(self, boundaries: Sequence[Sequence[float]], **options: Any) -> None:
+        super().__init__(**options)
+        if not isinstance(boundaries, (list, tuple)):
+            raise ArgumentError(f"PiecewiseLinearEncoding: boundaries must be a list of lists, got {boundaries!r}")
+        self.boundaries = [_ascending(column, edges) for column, edges in enumerate(boundaries)]
+        if not any(self.boundaries):
+            raise ArgumentError("PiecewiseLinearEncoding: no column has boundaries; leave the layer out")
+
+    def call(self, x: Tensor) -> Tensor:
+        x = as_float(x)
+        if _need_columns(x, [len(self.boundaries) - 1], "PiecewiseLinearEncoding:") != len(self.boundaries):
+            raise ShapeError(f"PiecewiseLinearEncoding: {len(self.boundaries)} columns of boundaries for {show_shape(x.shape)}")
+        places = [column for column, edges in enumerate(self.boundaries) for _ in edges[1:]]
+        lows = _per_column([low for edges in self.boundaries for low in edges[:-1]])
+        sizes = _per_column([high - low for edges in self.boundaries for low, high in pairwise(edges)])
+        passed: Tensor = ops.clip((_columns(x, places) - lows) / sizes, 0.0, 1.0)
+        return passed
+
+
+def _ascending(column: int, edges: Any) -> list[float]:
+    """Boundaries of one column: none, or two and more in ascending order, apart in float32."""
+    values = arguments.numbers("PiecewiseLinearEncoding", f"boundaries of column {column}", edges)
+    if not isinstance(values, list) or len(values) == 1 or not all(isinstance(value, float) for value in values):
+        raise ArgumentError(f"PiecewiseLinearEncoding: boundaries of column {column} must be none or at least two numbers, got {edges!r}")
+    if (numpy.diff(numpy.asarray(values, numpy.float32)) <= 0).any():
+        raise ArgumentError(f"PiecewiseLinearEncoding: boundaries of column {column} must ascend, got {edges!r}")
+    return values
 
 
 class CategoryEncoding(Layer):
