@@ -1,7 +1,7 @@
 """Sort fruit into apples, bananas and oranges by weight, colour, texture and size.
 
 Text goes in and comes out: a colour is not a number, so each colour becomes an input of its own that is 1 or 0
-(one-hot); sizes have an order, small < medium < large, which `kinds` states. Two hidden layers of rectified linear
+(one-hot); small < medium < large is known as a scale and becomes one number. Two hidden layers of rectified linear
 units, max(0, z), find what belongs together. The last layer has one unit per fruit, and softmax turns its three values
 O into probabilities, Pᵢ = e^Oᵢ / Σⱼ e^Oⱼ, which add up to 1.
 """
@@ -35,8 +35,7 @@ rows = [pick(fruit) for fruit in fruits]
 table = {name: [row[i] for row in rows] for i, name in enumerate(COLUMNS)}
 table["fruit"] = fruits
 
-sizes = {"size": ["small", "medium", "large"]}
-model = pellucid.TableModel.train(table, target="fruit", hidden=(8, 8), kinds=sizes, seed=3, verbose=0)
+model = pellucid.TableModel.train(table, target="fruit", hidden=(8, 8), seed=3, verbose=0)
 model.summary()
 assert model.test_metrics is not None
 print(f"right for {model.test_metrics['accuracy']:.1%} of {model.test_metrics['rows']} fruits held out\n")
