@@ -1,0 +1,81 @@
+"""Engines kept alive in processes of their own, and whole processes timed from start to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PELLUCID_THREADS", "TF_NUM_INTRAOP_THREADS"
+)  # fmt: skip
+
+
+class EngineError(Exception):
+    """An engine could not do what it was asked."""
+
+
+def environment(threads: int) -> dict[str, str]:
+    """The environment in which every engine takes that many threads."""
+    chosen = dict.fromkeys(THREAD_VARIABLES, str(threads))
+    return {**os.environ, **chosen, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+
+
+def limit_processors(threads: int) -> None:
+    """Keep this process and those it starts on the first processors: the only limit that every engine respects."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+class Engine:
+    """The parent's end of `worker.py`."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name = name
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "worker.py"), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment(threads),
+        )
+        about = self.ask("versions")
+        self.versions: dict[str, str] = about["versions"]
+        self.precisions: list[str] = about["precisions"]
+
+    def ask(self, action: str, **arguments: Any) -> dict[str, Any]:
+        """Send one request and wait for its answer; raises `EngineError`."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            print(json.dumps({"do": action, **arguments}), file=self.process.stdin, flush=True)
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise EngineError(f"{self.name} ended while asked to {action} (exit status {self.process.wait()})")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise EngineError(f"{self.name} cannot {action}: {answer['error']}")
+        return answer
+
+    def close(self) -> None:
+        self.process.communicate()
+
+
+def whole_process(command: Sequence[str], threads: int) -> tuple[float, str]:
+    """Seconds from start to end of a process that must succeed, and what it printed."""
+    began = time.perf_counter()
+    done = subprocess.run(command, env=environment(threads), capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise EngineError(f"`{' '.join(command)}` ended with {done.returncode}: {reason}")
+    return seconds, done.stdout

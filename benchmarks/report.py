@@ -1,0 +1,130 @@
+"""Results as text: tables in Markdown, aligned so that they read well on a terminal too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean, median, stdev
+
+from bars import BARS, PEERS, Results
+from training import Timing
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with columns of equal width.
+
+    >>> print(table(["job", "µs"], [["seed", "1.4"]]))
+    | job  | µs  |
+    |------|-----|
+    | seed | 1.4 |
+    """
+    widths = [max(len(row[place]) for row in (header, *rows)) for place in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
+
+    return "\n".join([line(header), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)])
+
+
+def training(results: Results, gflop: dict[str, float]) -> str:
+    """µs per step of every engine, in brackets how many times ours; our share of the machine's peak."""
+    rows = []
+    for job, precision in dict.fromkeys((timing.job, timing.precision) for timing in results.training):
+        ours = results.timing(job, precision, "pellucid")
+        row = [job, precision, _steps(ours) if ours else "–"]
+        for peer in PEERS:
+            timing = results.timing(job, precision, peer)
+            row.append(_steps(timing, ours) if timing else "–")
+        if ours and precision in results.peak:
+            share = gflop[job] / (ours.microseconds * 1e-6) / results.peak[precision]
+            row += [f"{gflop[job]:.3g}", f"{share:.0%}"]
+        else:
+            row += [f"{gflop[job]:.3g}", "–"]
+        rows.append(row)
+    header = ["job", "precision", "pellucid", *PEERS, "GFLOP a step", "of peak"]
+    return f"Training, µs per step (median of rounds; in brackets: times ours)\n\n{table(header, rows)}"
+
+
+def _steps(timing: Timing, ours: Timing | None = None) -> str:
+    text = f"{timing.microseconds:.{0 if timing.microseconds >= 100 else 2}f}"
+    return text if ours is None else f"{text} ({timing.microseconds / ours.microseconds:.3g})"
+
+
+def startup_of_jobs(results: Results) -> str:
+    """What comes before the first step: building, planning or compiling."""
+    rows = [
+        [timing.job, timing.precision, timing.engine, f"{timing.startup_seconds:.3f}", str(len(timing.seconds))]
+        for timing in results.training
+    ]
+    return "Before the first step (not in the figures above)\n\n" + table(
+        ["job", "precision", "engine", "seconds to build and compile", "rounds"], rows
+    )
+
+
+def losses(results: Results) -> str:
+    """The final loss over seeds, and how far ours lies from the peers' in standard errors of the difference."""
+    rows = []
+    for job, by_engine in results.losses.items():
+        ours = by_engine["pellucid"]
+        for engine, values in by_engine.items():
+            gap = "" if engine == "pellucid" else f"{_gap(ours, values):+.1f}"
+            low, high = min(values), max(values)
+            rows.append([job, engine, f"{mean(values):.4f}", f"{median(values):.4f}", f"{low:.4f} to {high:.4f}", gap])
+    header = ["job", "engine", "mean", "median", "range", "ours − theirs, in standard errors"]
+    return f"Final loss after the same job from fresh weights\n\n{table(header, rows)}"
+
+
+def _gap(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    if min(len(ours), len(theirs)) < 2:
+        return float("nan")
+    error = (stdev(ours) ** 2 / len(ours) + stdev(theirs) ** 2 / len(theirs)) ** 0.5
+    return (mean(ours) - mean(theirs)) / error if error else 0.0
+
+
+def seconds(title: str, times: dict[str, float]) -> str:
+    return f"{title}\n\n{table(['what', 'seconds'], [[name, f'{value:.3f}'] for name, value in times.items()])}"
+
+
+def predict(results: Results) -> str:
+    rows = [
+        [engine, f"{times['first'] * 1e3:.2f}", f"{times['each'] * 1e6:.1f}"]
+        for engine, times in results.predict.items()
+    ]
+    return "predict of one row, seed network\n\n" + table(["engine", "first call, ms", "later calls, µs"], rows)
+
+
+def housing(results: Results) -> str:
+    rows = [
+        [
+            engine,
+            f"{median(run.seconds):.1f}",
+            f"{mean(run.r2):.4f}",
+            f"{min(run.r2):.4f} to {max(run.r2):.4f}",
+            str(len(run.r2)),
+        ]
+        for engine, run in results.housing.items()
+    ]
+    header = ["engine", "seconds, whole process", "R² on the held-out fifth, mean", "range", "seeds"]
+    return f"Housing: defaults of `pellucid train` beside a plain 64-32 network\n\n{table(header, rows)}"
+
+
+def bars(results: Results) -> str:
+    header = ["job", "bar", "measured", "by best rounds", "verdict"]
+    return f"Bars\n\n{table(header, [bar.judge(results) for bar in BARS])}"
+
+
+def whole(results: Results, gflop: dict[str, float]) -> str:
+    """Every part that was measured."""
+    parts = []
+    if results.training:
+        parts += [training(results, gflop), startup_of_jobs(results)]
+    if results.losses:
+        parts.append(losses(results))
+    if results.article:
+        parts.append(seconds("The article's program without its plot, whole process", results.article))
+    if results.startup:
+        parts.append(seconds("Start-up, whole process", results.startup))
+    if results.predict:
+        parts.append(predict(results))
+    if results.housing:
+        parts.append(housing(results))
+    return "\n\n".join([*parts, bars(results)])

@@ -1,0 +1,93 @@
+"""What is timed as whole processes, from start to end: imports, help, the article's program, the housing table."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from processes import HERE, EngineError, whole_process
+
+PROGRAMS = HERE / "programs"
+COMMAND_LINE = (sys.executable, "-c", "from pellucid.cli.main import main; main()")
+
+
+@dataclass(frozen=True)
+class Program:
+    """Something to run; `engine` names what it needs."""
+
+    name: str
+    engine: str
+    command: tuple[str, ...]
+
+
+STARTUP = (
+    Program("python alone", "pellucid", (sys.executable, "-c", "pass")),
+    Program("import numpy", "pellucid", (sys.executable, "-c", "import numpy")),
+    Program("import pellucid", "pellucid", (sys.executable, "-c", "import numpy, pellucid")),
+    Program("… and name Sequential, Dense", "pellucid", (
+        sys.executable, "-c", "import pellucid; pellucid.Sequential, pellucid.layers.Dense"
+    )),
+    Program("pellucid --help", "pellucid", (*COMMAND_LINE, "--help")),
+    Program("import torch", "torch", (sys.executable, "-c", "import torch")),
+    Program("import jax", "jax", (sys.executable, "-c", "import jax")),
+    Program("import keras", "keras", (sys.executable, "-c", "import keras")),
+)  # fmt: skip
+ARTICLE = (
+    Program("pellucid", "pellucid", (sys.executable, str(PROGRAMS / "article.py"), "pellucid")),
+    Program("sklearn", "sklearn", (sys.executable, str(PROGRAMS / "article_sklearn.py"))),
+    Program("keras", "keras", (sys.executable, str(PROGRAMS / "article.py"), "keras")),
+)
+
+
+def alternate(
+    programs: Sequence[Program], rounds: int, threads: int, say: Callable[[str], None], patience: float = 20.0
+) -> dict[str, float]:
+    """Median seconds of each program, run in turn; the first round is not counted where there are more."""
+    seconds: dict[str, list[float]] = {program.name: [] for program in programs}
+    for _ in range(rounds + (rounds > 1)):
+        for program in programs:
+            if program.name in seconds and (len(seconds[program.name]) < 2 or sum(seconds[program.name]) < patience):
+                try:
+                    seconds[program.name].append(whole_process(program.command, threads)[0])
+                except EngineError as error:
+                    say(f"{program.name} is left out: {error}")
+                    del seconds[program.name]
+    return {name: median(times[1:] or times) for name, times in seconds.items()}
+
+
+@dataclass
+class Housing:
+    """One engine on the housing file: seconds of the whole process, and R² on the rows held out, by seed."""
+
+    seconds: list[float] = field(default_factory=list)
+    r2: list[float] = field(default_factory=list)
+
+
+def housing(engines: Sequence[str], seeds: int, threads: int, say: Callable[[str], None]) -> dict[str, Housing]:
+    """`pellucid train` with its defaults beside a plain network in PyTorch, in turn, on the same splits."""
+    from pellucid.data.datasets import housing_path
+
+    path = str(housing_path())
+    results = {engine: Housing() for engine in engines if engine in ("pellucid", "torch")}
+    with tempfile.TemporaryDirectory() as folder:
+        out = str(Path(folder) / "housing.safetensors")
+        for seed in range(seeds):
+            ours = (*COMMAND_LINE, "train", path, "--target", "median_house_value")
+            options = ("--seed", str(seed), "--out", out, "--quiet", "--json")
+            plain = (sys.executable, str(PROGRAMS / "housing_torch.py"), path, str(seed))
+            for engine in list(results):
+                try:
+                    seconds, printed = whole_process(plain if engine == "torch" else (*ours, *options), threads)
+                except EngineError as error:
+                    say(f"{engine} is left out: {error}")
+                    del results[engine]
+                    continue
+                results[engine].seconds.append(seconds)
+                reported = json.loads(printed)
+                results[engine].r2.append(reported if engine == "torch" else reported["test_metrics"]["r2"])
+    return results
