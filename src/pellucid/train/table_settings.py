@@ -82,14 +82,14 @@ def choose(rows: int, given: Mapping[str, Any]) -> tuple[Settings, list[str]]:
     learned = rows - round(rows * validation)
     wide = 128 if learned >= 5_000 else 64 if learned >= 1_000 else 32 if learned >= 200 else 16
     hidden = tuple(pick("hidden", (wide, wide), f"two hidden layers of {wide} units"))
-    ranges = 32 if learned >= 5_000 else 16 if learned >= 1_000 else 0  # enough rows in each to learn from
+    ranges = 48 if learned >= 5_000 else 16 if learned >= 1_000 else 0  # enough rows in each to learn from
     if ranges:
         chosen.append(f"{ranges} ranges per number")
     dropout = float(pick("dropout", 0.1 if learned >= 1_000 and hidden else 0.0, "dropout 0.1"))
     if dropout == 0.0 and "dropout 0.1" in chosen:
         chosen.remove("dropout 0.1")
     optimizer = str(given["optimizer"]).lower()
-    usual = 0.005 if optimizer in _ADAPTIVE else float(optimizers.get(optimizer).learning_rate)
+    usual = 0.008 if optimizer in _ADAPTIVE else float(optimizers.get(optimizer).learning_rate)
     rate = float(pick("learning_rate", usual, f"learning rate {usual:g}"))
     best = min(1024, max(8, 2 ** round(math.log2(max(learned, 1) / 64)))) if learned else 8
     batch = int(pick("batch_size", min(best, learned), f"batches of {min(best, learned)}"))
