@@ -8,15 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
 import pellucid
 from pellucid.data.split import split
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+SEED = 2937395322  # of the run that the README shows
 
 INK, GREY, BLUE, ORANGE = "#1f2933", "#8a94a0", "#1b6ca8", "#d9822b"
 DENSITY = LinearSegmentedColormap.from_list("density", ["#dcebf5", "#7fb8dc", "#1b6ca8", "#0b2e4f"])
@@ -38,12 +37,10 @@ def learning_curves(ax: Any, history: dict[str, list[float]]) -> None:
     ax.plot(best + 1, low, "o", color=ORANGE, markersize=6, zorder=3)
     line = {"arrowstyle": "-", "color": ORANGE, "linewidth": 0.8}
     words = {"textcoords": "offset points", "color": ORANGE, "ha": "center", "arrowprops": line}
-    ax.annotate(f"kept: epoch {best + 1}", (best + 1, low), (0, 44), **words)
-    ends = ((len(epochs), history["rmse"][-1] / 1000), (len(epochs), history["val_rmse"][-1] / 1000))
-    ax.annotate("rows trained on", ends[0], (0, -16), textcoords="offset points", color="#5f6b76", ha="right")
-    ax.annotate("rows that tell when to stop", ends[1], (0, 9), textcoords="offset points", color=BLUE, ha="right")
+    ax.annotate(f"kept: epoch {best + 1}", (best + 1, low), (0, 30), **words)
+    ax.text(0.97, 0.92, "rows that tell when to stop", color=BLUE, transform=ax.transAxes, ha="right")
+    ax.text(0.97, 0.85, "rows trained on", color="#5f6b76", transform=ax.transAxes, ha="right")
     ax.set(title="Learning", xlabel="epoch", ylabel="root mean squared error, thousand dollars", xlim=(0, len(epochs)))
-    ax.margins(y=0.12)
     ax.grid(axis="y", color="#eceff2", linewidth=0.8)
     ax.set_axisbelow(True)
 
@@ -69,8 +66,8 @@ def predictions(ax: Any, truth: Any, predicted: Any, r2: float) -> None:
 def main() -> None:
     """Train with the defaults and draw."""
     table = pellucid.datasets.housing()
-    kept, held = split(table, 0.2, seed=1)
-    model = pellucid.TableModel.train(table.take(kept), "median_house_value", test_size=0, seed=1, verbose=0)
+    kept, held = split(table, 0.2, seed=SEED)
+    model = pellucid.TableModel.train(table.take(kept), "median_house_value", test_size=0, seed=SEED, verbose=0)
     test = table.take(held)
     assert model.history is not None
     with plt.rc_context(STYLE):
