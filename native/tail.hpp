@@ -55,15 +55,16 @@ class Tail {
 #endif
   }
 
-  floats load(const bfloat16* p) const {
+  halves load_halves(const bfloat16* p) const {
 #if defined(__AVX512F__)
-    return widen(reinterpret_cast<halves>(_mm256_maskz_loadu_epi16(mask_, p)));
+    return reinterpret_cast<halves>(_mm256_maskz_loadu_epi16(mask_, p));
 #else
     halves x{};
     std::memcpy(&x, p, static_cast<std::size_t>(count_) * sizeof *p);
-    return widen(x);
+    return x;
 #endif
   }
+  floats load(const bfloat16* p) const { return widen(load_halves(p)); }
 
   void store(bfloat16* p, floats x) const {
     const halves y = narrow(x);

@@ -19,10 +19,15 @@ class OneDnn final : public Kernel {
   OneDnn(const Product& p, int threads)
       : product_(p), threads_(threads), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
     using dnnl::memory;
-    const memory::desc x({p.batch, p.rows, p.inner}, type(p.x.dtype), memory::dims{p.x_batch, p.x.across, p.x.inner});
-    const memory::desc w({p.batch, p.inner, p.columns}, type(p.w.dtype),
-                         memory::dims{p.w_batch, p.w.inner, p.w.across});
-    const memory::desc y({p.batch, p.rows, p.columns}, type(p.output.dtype), memory::format_tag::abc);
+    const auto describe = [](Dtype dtype, std::int64_t batch, std::int64_t distance, memory::dims dims,
+                             memory::dims strides) {
+      dims.insert(dims.begin(), distance == 0 ? 1 : batch);  // an operand without leading axes serves every product
+      strides.insert(strides.begin(), distance == 0 ? dims[1] * dims[2] : distance);
+      return memory::desc(dims, type(dtype), strides);
+    };
+    const memory::desc x = describe(p.x.dtype, p.batch, p.x_batch, {p.rows, p.inner}, {p.x.across, p.x.inner});
+    const memory::desc w = describe(p.w.dtype, p.batch, p.w_batch, {p.inner, p.columns}, {p.w.inner, p.w.across});
+    const memory::desc y = describe(p.output.dtype, p.batch, p.y_batch, {p.rows, p.columns}, {p.columns, 1});
     const memory::desc bias({1, 1, p.columns}, memory::data_type::f32, memory::format_tag::abc);
 
     dnnl::primitive_attr attributes;

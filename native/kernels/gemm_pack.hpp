@@ -2,6 +2,8 @@
 // for every unit of the inner dimension, so that reads are contiguous whatever the operand's own strides.
 #pragma once
 
+#include <algorithm>
+
 #include "../transpose.hpp"
 #include "gemm_tile.hpp"
 
@@ -20,9 +22,12 @@ inline floats load_pairs(const bfloat16* p, std::int64_t count) {
   return x;
 }
 
-// Unit pairs of two rows of neighbours across the inner dimension.
-inline floats join_pairs(floats even, floats odd) {
-  return reinterpret_cast<floats>((reinterpret_cast<words>(even) >> 16) | (reinterpret_cast<words>(odd) & 0xffff0000u));
+// Unit pairs of two rows of neighbours across the inner dimension, the first `count` (at most a vector) of each.
+inline floats join_pairs(const bfloat16* even, const bfloat16* odd, std::int64_t count) {
+  const Tail tail(std::min(count, lanes));
+  const words low = __builtin_convertvector(tail.load_halves(even), words);
+  const words high = odd ? __builtin_convertvector(tail.load_halves(odd), words) : words{};
+  return reinterpret_cast<floats>(low | high << 16);
 }
 
 // One operand as the product sees it: element (k, j), j a row of x or a column of w, stands at k * inner + j * across.
@@ -41,8 +46,7 @@ void pack_across(const T* p, std::int64_t p_inner, std::int64_t elements, std::i
   for (std::int64_t k = 0; k < elements; k += per_unit, p += per_unit * p_inner, to += stride) {
     for (std::int64_t j = 0; j < width; j += lanes) {
       if constexpr (pairs)
-        store(to + j, join_pairs(load_units(p + j, width - j),
-                                 k + 1 < elements ? load_units(p + p_inner + j, width - j) : floats{}));
+        store(to + j, join_pairs(p + j, k + 1 < elements ? p + p_inner + j : nullptr, width - j));
       else
         store(to + j, load_units(p + j, width - j));
     }

@@ -30,7 +30,8 @@ class Packed final : public Kernel {
     }
     const std::int64_t tiles = (p.rows + row_parts_ - 1) / row_parts_ / tile_rows + 1;
     x_size_ = x_direct_ ? 0 : tiles * x_stride * block_;
-    part_size_ = x_size_ + tile_columns * block_;
+    group_ = std::max<std::int64_t>(w_size / (tile_columns * block_), 1) * tile_columns;
+    part_size_ = x_size_ + std::min(group_, round_up(p.columns, tile_columns)) * block_;
     scratch_ = scratch(parts() * part_size_);
   }
 
@@ -48,8 +49,9 @@ class Packed final : public Kernel {
   int parts() const { return batch_parts_ * row_parts_ * column_parts_; }
 
  private:
-  // Units of the inner dimension taken at once: a panel of w and a tile of x stay in the second-level cache.
+  // Units of the inner dimension taken at once, and units of w packed at once, which stay in the second-level cache.
   static constexpr std::int64_t block_units = 1024;
+  static constexpr std::int64_t w_size = 64 * 1024;
   static constexpr std::int64_t x_stride = round_up(tile_rows, lanes);  // of a packed tile of x
 
   struct Block {
@@ -57,11 +59,13 @@ class Packed final : public Kernel {
     Range elements;
   };
 
-  // Whether the tiles may broadcast from the operand itself: its units stand in memory as they are needed, and
-  // neighbouring rows do not meet in the same cache sets.
+  // Whether the tiles may broadcast from the operand itself: its units stand in memory as they are needed, and either
+  // they are used too little to repay a copy, or neighbouring rows do not meet in the same cache sets.
   bool reads_directly(const Operand& x) const {
-    if (x.dtype == Dtype::float32 && !pairs_) return (x.inner == 1 ? x.across : x.inner) % 1024 != 0;
-    return pairs_ && x.inner == 1 && x.across % 2 == 0 && product_.inner % 2 == 0 && x.across % 2048 != 0;
+    const bool units =
+        pairs_ ? x.inner == 1 && x.across % 2 == 0 && product_.inner % 2 == 0 : x.dtype == Dtype::float32;
+    const std::int64_t stride = x.inner == 1 ? x.across / per_unit_ : x.inner;
+    return units && (product_.columns <= 2 * tile_columns || stride % 1024 != 0);
   }
 
   void split(int threads) {
@@ -97,7 +101,7 @@ class Packed final : public Kernel {
   void multiply_block(const Product& p, Range rows, Range columns, const Block& block, float* x_memory) const {
     const std::int64_t height = rows.end - rows.begin;
     const int tiles = static_cast<int>((height + tile_rows - 1) / tile_rows);
-    float* const panel = x_memory + x_size_;
+    float* const w_memory = x_memory + x_size_;
     if (!x_direct_) {
       for (int t = 0; t < tiles; ++t) {
         const Range range = share(height, t, tiles);
@@ -105,38 +109,52 @@ class Packed final : public Kernel {
                 x_stride, x_memory + t * x_stride * block_);
       }
     }
-    for (std::int64_t column = columns.begin; column < columns.end; column += tile_columns) {
-      const std::int64_t width = std::min(tile_columns, columns.end - column);
-      const std::int64_t vectors = (width + lanes - 1) / lanes;
-      pack_w_(p.w, column, width, block.elements.begin, block.elements.end, vectors * lanes, panel);
+    for (std::int64_t group = columns.begin; group < columns.end; group += group_) {
+      const std::int64_t group_end = std::min(group + group_, columns.end);
+      for (std::int64_t column = group; column < group_end; column += tile_columns) {
+        const std::int64_t width = std::min(tile_columns, group_end - column);
+        pack_w_(p.w, column, width, block.elements.begin, block.elements.end, round_up(width, lanes),
+                w_memory + (column - group) * block_);
+      }
       for (int t = 0; t < tiles; ++t) {
         const Range range = share(height, t, tiles);
-        const std::int64_t row = rows.begin + range.begin;
-        Tile tile{.x = x_memory + t * x_stride * block_,
-                  .x_row = 1,
-                  .x_inner = x_stride,
-                  .w = panel,
-                  .w_inner = vectors * lanes,
-                  .inner = p.inner == 0 ? 0 : block.units,
-                  .row = row,
-                  .column = column,
-                  .width = width,
-                  .first = block.begin == 0,
-                  .last = block.begin + block.units == units_};
-        if (x_direct_) {
-          tile.x =
-              static_cast<const float*>(p.x.data) + (row * p.x.across + block.elements.begin * p.x.inner) / per_unit_;
-          tile.x_row = p.x.inner == 1 ? p.x.across / per_unit_ : p.x.across;
-          tile.x_inner = p.x.inner;
-        }
-        tile_function(pairs_, range.end - range.begin, vectors)(tile, p.output);
+        multiply_rows(p, {rows.begin + range.begin, rows.begin + range.end}, {group, group_end}, block,
+                      x_memory + t * x_stride * block_, w_memory);
       }
+    }
+  }
+
+  // One row of tiles over packed panels of w.
+  void multiply_rows(const Product& p, Range rows, Range columns, const Block& block, const float* x,
+                     const float* w) const {
+    Tile tile{.x = x,
+              .x_row = 1,
+              .x_inner = x_stride,
+              .w = w,
+              .w_inner = tile_columns,
+              .inner = p.inner == 0 ? 0 : block.units,
+              .row = rows.begin,
+              .column = columns.begin,
+              .width = tile_columns,
+              .first = block.begin == 0,
+              .last = block.begin + block.units == units_};
+    if (x_direct_) {
+      tile.x = static_cast<const float*>(p.x.data) +
+               (rows.begin * p.x.across + block.elements.begin * p.x.inner) / per_unit_;
+      tile.x_row = p.x.inner == 1 ? p.x.across / per_unit_ : p.x.across;
+      tile.x_inner = p.x.inner;
+    }
+    const std::int64_t height = rows.end - rows.begin;
+    for (; tile.column < columns.end; tile.column += tile_columns, tile.w += tile_columns * block_) {
+      tile.width = std::min(tile_columns, columns.end - tile.column);
+      tile.w_inner = round_up(tile.width, lanes);
+      tile_function(pairs_, height, tile.w_inner / lanes)(tile, p.output);
     }
   }
 
   Product product_;
   bool pairs_ = false, x_direct_ = false;
-  std::int64_t per_unit_ = 1, units_ = 0, block_ = 0, x_size_ = 0, part_size_ = 0;
+  std::int64_t per_unit_ = 1, units_ = 0, block_ = 0, group_ = 0, x_size_ = 0, part_size_ = 0;
   int batch_parts_ = 1, row_parts_ = 1, column_parts_ = 1;
   Pack pack_x_, pack_w_;
   Scratch scratch_, partial_;
