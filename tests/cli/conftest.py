@@ -22,7 +22,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     houses = []
     for _ in range(240):
         size, age, town = draw.randint(30, 200), draw.randint(0, 80), draw.choice(["Lima", "Oslo", "Rome"])
-        houses.append(f"{size},{age if draw.random() > 0.1 else ''},{town},{1000 * size - 500 * age + 20000 * (town == 'Oslo')}")
+        houses.append(
+            f"{size},{age if draw.random() > 0.1 else ''},{town},{1000 * size - 500 * age + 20000 * (town == 'Oslo')}"
+        )
     write(path / "houses.csv", "size,age,town,price", houses)
     answers = []
     for _ in range(200):

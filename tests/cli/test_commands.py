@@ -17,8 +17,12 @@ from pellucid import TableModel
 
 
 def test_help_is_quick_and_light() -> None:
-    code = "import sys; from pellucid.cli.main import run; assert run(['--help']) == 0; assert 'numpy' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=environment(), check=False)
+    code = (
+        "import sys; from pellucid.cli.main import run; assert run(['--help']) == 0; assert 'numpy' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=environment(), check=False
+    )
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in ("train", "evaluate", "predict", "describe", "explain", "info", "130"))
 
@@ -54,7 +58,9 @@ def test_the_default_file_is_named_after_the_data(folder: Path, models: dict[str
 
 def test_train_json_is_one_document(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
-    found = pellucid_(folder, "train", "houses.csv", "--target", "price", "--seed", 1, "--epochs", 3, "--json", "--out", out)
+    found = pellucid_(
+        folder, "train", "houses.csv", "--target", "price", "--seed", 1, "--epochs", 3, "--json", "--out", out
+    )
     record = json.loads(found.out)
     assert record["target"]["task"] == "regression"
     assert record["rows"] == {"all": 240, "train": 154, "validate": 38, "test": 48}
@@ -66,7 +72,12 @@ def test_train_json_is_one_document(folder: Path, tmp_path: Path) -> None:
 def test_equal_seeds_give_equal_weights_in_two_processes(folder: Path, tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}.safetensors" for name in "ab"]
     for path in paths:
-        assert pellucid_(folder, "train", "houses.csv", "--target", "price", "--seed", 5, "--epochs", 5, "-q", "--out", path).code == 0
+        assert (
+            pellucid_(
+                folder, "train", "houses.csv", "--target", "price", "--seed", 5, "--epochs", 5, "-q", "--out", path
+            ).code
+            == 0
+        )
     first, second = (TableModel.load(path).model.get_weights() for path in paths)
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
@@ -74,7 +85,21 @@ def test_equal_seeds_give_equal_weights_in_two_processes(folder: Path, tmp_path:
 def test_both_executors_train(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "numpy.safetensors"
     found = pellucid_(
-        folder, "train", "fruit.csv", "--target", "kind", "--seed", 3, "--epochs", 30, "--executor", "numpy", "--json", "-q", "--out", out
+        folder,
+        "train",
+        "fruit.csv",
+        "--target",
+        "kind",
+        "--seed",
+        3,
+        "--epochs",
+        30,
+        "--executor",
+        "numpy",
+        "--json",
+        "-q",
+        "--out",
+        out,
     )
     assert json.loads(found.out)["settings"]["executor"] == "numpy"
     assert json.loads(found.out)["test_metrics"]["accuracy"] > 0.8
@@ -180,9 +205,13 @@ def test_info(folder: Path) -> None:
 
 def test_info_without_the_engine(folder: Path) -> None:
     code = (
-        "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'pellucid._native' else f(n, *a)\n"
+        "import importlib.util as u\n"
+        "find = u.find_spec\n"
+        "u.find_spec = lambda name, *more: None if name == 'pellucid._native' else find(name, *more)\n"
         "from pellucid.cli.main import run; run(['info'])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=environment(), check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=environment(), check=False
+    )
     assert "numpy only" in done.stdout
     assert "compiler" in done.stderr

@@ -25,7 +25,10 @@ def bad(tmp_path: Path) -> Path:
         "infinite.csv": ["a,y", *(f"{'inf' if i == 7 else i / 2},{i * 2.5}" for i in range(30))],
         "twice.csv": ["a,a,y", *(f"{i},{i},{i * 2.5}" for i in range(30))],
         "headless.csv": ["1.5,2.5", *(f"{i},{i * 2.5}" for i in range(30))],
-        "good.csv": ["age,city,income", *(f"{i % 50},{'Lima' if i % 3 else 'Oslo'},{i % 50 * 10.5}" for i in range(90))],
+        "good.csv": [
+            "age,city,income",
+            *(f"{i % 50},{'Lima' if i % 3 else 'Oslo'},{i % 50 * 10.5}" for i in range(90)),
+        ],
     }
     for name, lines in tables.items():
         (tmp_path / name).write_text("\n".join(lines) + "\n")
@@ -99,7 +102,9 @@ def test_ten_to_the_fifth_categories(tmp_path: Path) -> None:
     found = pellucid_(tmp_path, "train", "many.csv", "--target", "y", "--epochs", 1, "--seed", 1)
     assert found.code == 0, found.err
     assert "'name'" in found.err
-    found = pellucid_(tmp_path, "train", "many.csv", "--target", "y", "--epochs", 1, "--seed", 1, "--kind", "name=category")
+    found = pellucid_(
+        tmp_path, "train", "many.csv", "--target", "y", "--epochs", 1, "--seed", 1, "--kind", "name=category"
+    )
     assert found.code == 0, found.err
 
 
@@ -155,8 +160,10 @@ def test_colour_is_for_people_who_want_it(folder: Path, setting: dict[str, str],
     from command import environment
 
     master, slave = pty.openpty()
-    env = {key: value for key, value in environment(TERM="xterm", **{}).items() if key != "NO_COLOR"} | setting
-    done = subprocess.Popen([sys.executable, "-m", "pellucid", "train", "absent.csv", "--target", "y"], cwd=folder, env=env, stderr=slave)
+    env = {key: value for key, value in environment(TERM="xterm").items() if key != "NO_COLOR"} | setting
+    done = subprocess.Popen(
+        [sys.executable, "-m", "pellucid", "train", "absent.csv", "--target", "y"], cwd=folder, env=env, stderr=slave
+    )
     os.close(slave)
     text = b""
     while True:

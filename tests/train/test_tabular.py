@@ -209,7 +209,9 @@ def test_no_test_rows_when_none_are_wanted() -> None:
 def test_choices_are_said_and_can_be_made() -> None:
     model = fitted(numbers(), "price", epochs=1)
     assert any("hidden layers" in notice for notice in model.notices)
-    own = fitted(numbers(), "price", hidden=(7,), batch_size=50, epochs=1, dropout=0.0, learning_rate=0.01, activation="tanh")
+    own = fitted(
+        numbers(), "price", hidden=(7,), batch_size=50, epochs=1, dropout=0.0, learning_rate=0.01, activation="tanh"
+    )
     assert own.settings.hidden == (7,)
     assert not any("chosen" in notice for notice in own.notices)
     assert fitted(numbers(), "price", hidden=(), epochs=1).model.count_params() == len(own.encoder.number_names) + 4 + 1
@@ -242,8 +244,9 @@ def test_what_cannot_be_learned_is_refused(change: dict[str, Any], message: str)
 @pytest.mark.parametrize(
     "options",
     [
-        {"hidden": (0,)}, {"hidden": ("a",)}, {"epochs": 0}, {"batch_size": 0}, {"learning_rate": -1.0}, {"dropout": 1.0},
-        {"test_size": 1.5}, {"validation": 1.0}, {"optimizer": "adm"}, {"activation": "rleu"}, {"precision": "int8"},
+        {"hidden": (0,)}, {"hidden": ("a",)}, {"epochs": 0}, {"batch_size": 0}, {"learning_rate": -1.0},
+        {"dropout": 1.0}, {"test_size": 1.5}, {"validation": 1.0}, {"optimizer": "adm"},
+        {"activation": "rleu"}, {"precision": "int8"},
         {"executor": "abacus"}, {"task": "clustering"}, {"seed": -1}, {"kinds": {"a": "numbr"}},
     ],
 )  # fmt: skip
@@ -287,7 +290,9 @@ def test_a_network_without_a_table_is_no_table_model(tmp_path: Path) -> None:
         ("surplus", lambda table: table.update(surplus=1)),
     ],
 )
-def test_a_foreign_table_description_is_one_error(tmp_path: Path, part: str, change: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_foreign_table_description_is_one_error(
+    tmp_path: Path, part: str, change: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = fitted(numbers(60), "price", epochs=1)
     path = tmp_path / "model.safetensors"
     from pellucid.train import tabular

@@ -18,7 +18,9 @@ _WHEN = 10  # epochs of the history that are shown
 
 @click.command("describe")
 @click.argument("path", metavar="DATA|MODEL", type=click.Path(path_type=Path))
-@click.option("--target", metavar="COLUMN", help="For DATA: " + options.TARGET_HELP[:1].lower() + options.TARGET_HELP[1:])
+@click.option(
+    "--target", metavar="COLUMN", help="For DATA: " + options.TARGET_HELP[:1].lower() + options.TARGET_HELP[1:]
+)
 @options.KIND
 @options.JSON
 def command(path: Path, target: str | None, kinds: tuple[str, ...], as_json: bool) -> None:
@@ -73,9 +75,15 @@ def _origin(table: TableModel, path: Path) -> list[tuple[str, str]]:
     return [
         ("model", f"{path.name}, {path.stat().st_size:,} bytes"),
         ("predicts", f"{table.target.name}: {table.target.task} ({table.target.reason})"),
-        ("trained on", f"{rows['train']:,} rows of {table.source['name']}, with {rows['validate']:,} more to tell when to stop"),
+        (
+            "trained on",
+            f"{rows['train']:,} rows of {table.source['name']}, with {rows['validate']:,} more to tell when to stop",
+        ),
         ("held out", f"{rows['test']:,} rows"),
-        ("optimizer", f"{settings.optimizer}, {schedule}; batches of {settings.batch_size}; dropout {settings.dropout:g}"),
+        (
+            "optimizer",
+            f"{settings.optimizer}, {schedule}; batches of {settings.batch_size}; dropout {settings.dropout:g}",
+        ),
         ("seed", f"{settings.seed} ({settings.precision}, {settings.executor} executor)"),
     ]
 
@@ -99,7 +107,13 @@ def _record(table: TableModel, path: Path) -> dict[str, Any]:
 
     found, history = summarize(table.model), table.history
     layers = [
-        {"name": row.name, "kind": row.kind, "shape": row.shape, "weights": row.parameters, "inputs": list(row.connected)}
+        {
+            "name": row.name,
+            "kind": row.kind,
+            "shape": row.shape,
+            "weights": row.parameters,
+            "inputs": list(row.connected),
+        }
         for row in found.rows
     ]
     return {

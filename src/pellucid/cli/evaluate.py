@@ -24,7 +24,9 @@ def command(model: Path, data: Path, as_json: bool) -> None:
     found = table.evaluate(data, notices)
     if as_json:
         target = {"name": table.target.name, "task": table.target.task}
-        console.document({"model": str(model), "data": str(data), "target": target, "metrics": found, "notices": notices})
+        console.document(
+            {"model": str(model), "data": str(data), "target": target, "metrics": found, "notices": notices}
+        )
         return
     options.notes(notices)
     console.out(f"{table.target.name} in {data.name}, {found['rows']:,} rows:\n")

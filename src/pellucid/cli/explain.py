@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 @options.MODEL
 @options.DATA
 @click.option("--row", type=click.IntRange(min=0), required=True, help="The row of DATA, counted from 0.")
-@click.option("--top", type=click.IntRange(min=1), default=4, show_default=True, help="Units per layer, and parts per sum, that are shown.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Units per layer, and parts per sum, that are shown.",
+)
 @options.JSON
 def command(model: Path, data: Path, row: int, top: int, as_json: bool) -> None:
     """Show the forward pass of one row, layer by layer, with the real numbers.
 
-    Raw columns are prepared; each layer sums its inputs times weights; an activation bends the sum; the last layer gives
-    the prediction. Of each layer the units are shown that matter most for what comes after, of each sum the largest
-    parts, and the rest as one number. --json has every value and, of the same units, every part.
+    Raw columns are prepared; each layer sums its inputs times weights; an activation bends the sum; the last layer
+    gives the prediction. Of each layer the units are shown that matter most for what comes after, of each sum the
+    largest parts, and the rest as one number. --json has every value and, of the same units, every part.
     """
     from pellucid.data.read import read
     from pellucid.explain.forward import as_json as stages_json

@@ -65,7 +65,8 @@ def _native() -> dict[str, Any] | None:
     """What the engine says of itself; none where it is not built."""
     if not find_spec("pellucid._native"):
         return None
-    from pellucid.execute.native import THREADS, _native
+    from pellucid import _native
+    from pellucid.execute.native import THREADS
 
     found: dict[str, Any] = _native.info()
     return {**found, "threads": THREADS}

@@ -22,7 +22,7 @@ KIND = click.option(
     "kinds",
     multiple=True,
     metavar="COLUMN=KIND",
-    help="What a column is: number, boolean, category, datetime, ignored, … or its categories, lowest first: size=S,M,L.",
+    help="What a column is: number, boolean, category, datetime, ignored, … or its categories in order: size=S,M,L.",
 )
 TARGET_HELP = "The column to predict."
 

@@ -28,12 +28,14 @@ def command(model: Path, data: Path, out: Path | None, probabilities: bool, as_j
     """Predict the target for each row of DATA, in its order, with the labels of the training data.
 
     Columns are found by name, in any order; the target's column is not needed. The CSV has the column `prediction`,
-    and with --probabilities one column `probability of …` per class. A label that a spreadsheet would take for a formula
-    gets an apostrophe before it.
+    and with --probabilities one column `probability of …` per class. A label that a spreadsheet would take for a
+    formula gets an apostrophe before it.
     """
     table = options.load(model)
     if probabilities and not table.target.classes:
-        raise click.UsageError(f"'{table.target.name}' is a number and has no class probabilities; leave out --probabilities")
+        raise click.UsageError(
+            f"'{table.target.name}' is a number and has no class probabilities; leave out --probabilities"
+        )
     notices: list[str] = []
     columns = _predictions(table, data, probabilities, notices)
     options.notes(notices)
@@ -79,7 +81,10 @@ def _csv(columns: dict[str, list[Any]]) -> str:
 
 def _safe(cells: Iterable[Any]) -> list[Any]:
     """Cells that no spreadsheet takes for a formula (CWE-1236); texts that spell numbers stay numbers."""
-    return [f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) and not _is_number(cell) else cell for cell in cells]
+    return [
+        f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) and not _is_number(cell) else cell
+        for cell in cells
+    ]
 
 
 def _is_number(text: str) -> bool:

@@ -26,21 +26,39 @@ _PLURALS = {
 @click.command("train")
 @options.DATA
 @click.option("--target", required=True, metavar="COLUMN", help=options.TARGET_HELP)
-@click.option("--hidden", metavar="UNITS", help="Units of each hidden layer, such as 64,32 (0: none).  [default: by the data]")
+@click.option(
+    "--hidden", metavar="UNITS", help="Units of each hidden layer, such as 64,32 (0: none).  [default: by the data]"
+)
 @click.option("--activation", default="relu", show_default=True, help="Activation of the hidden layers.")
 @click.option("--optimizer", default="adam", show_default=True, help="Optimizer, by name.")
 @click.option("--learning-rate", type=float, help="Highest learning rate; it falls to 0.  [default: by the optimizer]")
 @click.option("--epochs", type=int, help="Most epochs.  [default: by the data]")
 @click.option("--batch-size", type=int, help="Rows per step.  [default: by the data]")
 @click.option("--dropout", type=float, help="Share of hidden units silenced in each step.  [default: by the data]")
-@click.option("--test-size", default="0.2", show_default=True, metavar="SHARE|ROWS", help="What to hold out for the test; 0: nothing.")
+@click.option(
+    "--test-size",
+    default="0.2",
+    show_default=True,
+    metavar="SHARE|ROWS",
+    help="What to hold out for the test; 0: nothing.",
+)
 @click.option("--validation", type=float, help="Share of the rest that tells when to stop.  [default: 0.1]")
 @click.option("--seed", type=int, help="Makes the run repeatable, to the bit.  [default: drawn, and said]")
 @options.KIND
-@click.option("--task", type=click.Choice(["regression", "binary", "multiclass"]), help="What the target is.  [default: inferred]")
-@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True, help="Of products.")
-@click.option("--executor", type=click.Choice(["native", "numpy"]), help="What runs the network.  [default: native if built]")
-@click.option("--out", type=click.Path(path_type=Path), help="Model file, replaced whole.  [default: DATA's name, .safetensors, here]")
+@click.option(
+    "--task", type=click.Choice(["regression", "binary", "multiclass"]), help="What the target is.  [default: inferred]"
+)
+@click.option(
+    "--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True, help="Of products."
+)
+@click.option(
+    "--executor", type=click.Choice(["native", "numpy"]), help="What runs the network.  [default: native if built]"
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Model file, replaced whole.  [default: DATA's name, .safetensors, here]",
+)
 @options.JSON
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
 def command(data: Path, target: str, out: Path | None, as_json: bool, quiet: bool, **given: Any) -> None:
@@ -97,7 +115,9 @@ def _hidden(text: str | None) -> tuple[int, ...] | None:
     except ValueError:
         units = (-1,)
     if min(units) < 0 or (0 in units and units != (0,)):
-        raise click.BadParameter(f"{text!r} is not a list of units, such as 64,32 (0 for no hidden layer)", param_hint="'--hidden'")
+        raise click.BadParameter(
+            f"{text!r} is not a list of units, such as 64,32 (0 for no hidden layer)", param_hint="'--hidden'"
+        )
     return () if units == (0,) else units
 
 
@@ -105,7 +125,9 @@ def _test_size(text: str) -> float | int:
     try:
         return int(text) if text.strip().lstrip("-").isdigit() else float(text)
     except ValueError:
-        raise click.BadParameter(f"{text!r} is neither a share nor a number of rows", param_hint="'--test-size'") from None
+        raise click.BadParameter(
+            f"{text!r} is neither a share nor a number of rows", param_hint="'--test-size'"
+        ) from None
 
 
 def _writable(path: Path) -> Path:
@@ -116,7 +138,8 @@ def _writable(path: Path) -> Path:
     if not folder.is_dir():
         raise ArgumentError(f"--out {path}: the folder {folder} does not exist; create it first, or correct the path")
     if path.is_dir() or not os.access(folder, os.W_OK):
-        raise ArgumentError(f"--out {path}: {'it is a folder' if path.is_dir() else f'you may not write to {folder}'}; choose another path")
+        why = "it is a folder" if path.is_dir() else f"you may not write to {folder}"
+        raise ArgumentError(f"--out {path}: {why}; choose another path")
     return path
 
 
@@ -126,6 +149,7 @@ def _introduce(table: TableModel) -> None:
     kinds = [field.kind for field in schema.features]
     counted = ", ".join(f"{kinds.count(kind)} {_PLURALS[kind][kinds.count(kind) > 1]}" for kind in dict.fromkeys(kinds))
     sizes = " → ".join(str(size) for size in _sizes(table))
+    weights, runs_on = f"{table.model.count_params():,} weights", f"{table.model.executor.name} executor"
     parts = [f"{rows['train']:,} to train"]
     parts += [f"{rows['validate']:,} to validate"] if rows["validate"] else []
     parts += [f"{rows['test']:,} held out"] if rows["test"] else ["none held out"]
@@ -134,7 +158,7 @@ def _introduce(table: TableModel) -> None:
         ("target", f"{table.target.name}: {table.target.task} ({table.target.reason})"),
         ("features", counted),
         ("rows", ", ".join(parts)),
-        ("network", f"{sizes}, {table.settings.activation}; {table.model.count_params():,} weights, {table.model.executor.name} executor"),
+        ("network", f"{sizes}, {table.settings.activation}; {weights}, {runs_on}"),
         ("seed", str(table.settings.seed)),
     ]
     console.say(console.columns(lines, indent=""))
@@ -172,7 +196,8 @@ def _report(table: TableModel, seconds: float) -> str:
     history = table.history
     assert history is not None
     count = len(history.epoch)
-    each = f"{count} epoch{'s' * (count > 1)} in {_seconds(history.params['seconds'])} ({_seconds(seconds)} with reading and testing)"
+    fitting, whole = _seconds(history.params["seconds"]), _seconds(seconds)
+    each = f"{count} epoch{'s' * (count != 1)} in {fitting} ({whole} with reading and testing)"
     if table.test_metrics is None:
         return f"trained {each}; no rows were held out to test it"
     return f"trained {each}; on the {table.test_metrics['rows']:,} rows held out:\n\n" + options.figures(

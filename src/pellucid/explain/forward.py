@@ -1,7 +1,7 @@
 """The forward pass of one example, layer by layer, with the numbers that made every value.
 
-The network's own graph is evaluated by the reference, so nothing here knows how a layer computes; what a weighted sum is
-made of comes from the `terms` of its product. Rendering is apart, in `forward_text`.
+The network's own graph is evaluated by the reference, so nothing here knows how a layer computes; what a weighted sum
+is made of comes from the `terms` of its product. Rendering is apart, in `forward_text`.
 """
 
 from __future__ import annotations
@@ -131,20 +131,27 @@ def as_json(stages: Sequence[Stage], units: Mapping[str, Sequence[int]]) -> list
 
 
 def units_that_matter(stages: Sequence[Stage], place: int, count: int) -> dict[str, list[int]]:
-    """By layer, the units behind one output that contribute most to those chosen in the layer after."""
+    """By layer, the units behind one output that contribute most to those chosen in the layers after.
+
+    Layers that keep their elements apart pass the choice on; at one that joins values of other sizes it ends.
+    """
+    sizes = {stage.name: len(stage.values) for stage in stages}
+    wanted: dict[str, dict[int, float]] = {stages[-1].name: {place: 1.0}}
     chosen: dict[str, list[int]] = {}
-    wanted = [place]
     for stage in reversed(stages):
-        if stage.weighted is None:
-            if len(stage.values) <= max(wanted, default=0):
-                break  # the elements of what comes before are no longer these
+        behind, size = wanted.get(stage.name, {}), len(stage.values)
+        if not behind:
             continue
-        chosen[stage.name] = wanted
-        weights: dict[int, float] = {}
-        for number in wanted:
-            for part in stage.unit(number).contributions:
-                weights[part.place] = weights.get(part.place, 0.0) + abs(part.product)
-        wanted = sorted((number for number in weights if weights[number]), key=lambda number: -weights[number])[:count]
+        if stage.weighted is not None:
+            chosen[stage.name] = sorted(behind, key=lambda number: -behind[number])[:count]
+            parts = [part for number in chosen[stage.name] for part in stage.unit(number).contributions]
+            behind, size = {}, len(stage.weighted.labels)
+            for part in parts:
+                behind[part.place] = behind.get(part.place, 0.0) + abs(part.product)
+            behind = {number: weight for number, weight in behind.items() if weight}
+        for name in stage.inputs:
+            if sizes[name] == size:
+                wanted[name] = {**behind, **wanted.get(name, {})}
     return chosen
 
 
@@ -168,7 +175,9 @@ def _input(tensor: Tensor, values: Values, names: Mapping[str, Sequence[str]]) -
     return Stage(name, "Input", (), _labels(name, flat, names), flat)
 
 
-def _stage(call: Call, output: Tensor, values: Values, names: Mapping[str, Sequence[str]], stages: Mapping[Tensor, Stage]) -> Stage:
+def _stage(
+    call: Call, output: Tensor, values: Values, names: Mapping[str, Sequence[str]], stages: Mapping[Tensor, Stage]
+) -> Stage:
     layer, flat = call.layer, values[output][0].ravel()
     before = [stages[value] for value in call.inputs if value in stages]
     kept = [label for stage in before for label in stage.labels]
@@ -197,7 +206,9 @@ def _arithmetic(call: Call, output: Tensor, values: Values) -> tuple[Arithmetic,
     value = output
     while value not in call.inputs:
         node = value.node
-        if node.op.name not in ("add", "subtract", "multiply", "divide") or not isinstance(node.inputs[1].node.op, Constant):
+        if node.op.name not in ("add", "subtract", "multiply", "divide") or not isinstance(
+            node.inputs[1].node.op, Constant
+        ):
             return ()
         constants = numpy.broadcast_to(values[node.inputs[1]], values[value].shape)[0].ravel()
         steps.insert(0, Arithmetic(node.op.name, constants))
@@ -223,7 +234,9 @@ def _stage_json(stage: Stage, units: Sequence[int]) -> dict[str, Any]:
         "name": stage.name,
         "kind": stage.kind,
         "inputs": list(stage.inputs),
-        "elements": [{"name": label, "value": value} for label, value in zip(stage.labels, stage.values.tolist(), strict=True)],
+        "elements": [
+            {"name": label, "value": value} for label, value in zip(stage.labels, stage.values.tolist(), strict=True)
+        ],
     }
     if stage.arithmetic:
         record["arithmetic"] = [{"op": step.op, "constants": step.constants.tolist()} for step in stage.arithmetic]

@@ -16,27 +16,32 @@ _SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/"}
 def render(stages: Sequence[Stage], units: Mapping[str, Sequence[int]], count: int) -> str:
     """The stages as text: of each layer with weights the chosen units, of each unit the `count` largest parts."""
     parts: list[str] = []
-    chains = _chains(stages)
-    number = 0
-    for chain in chains:
-        number += 1
-        if chain[0].weighted is not None:
-            parts.append(_layer(number, chain[0], units.get(chain[0].name, ()), count))
-        elif chain[0].kind == "Concatenate":
-            parts.append(f"{number}. {chain[0].name}: {' and '.join(chain[0].inputs)} side by side, {len(chain[0].values)} values")
-        elif chain[0].kind == "PiecewiseLinearEncoding":
-            parts.append(_ranges(number, chain[0]))
-        elif chain[0].kind == "Input" or len(chain[0].values) > 1:
-            parts.append(_preparation(number, chain))
+    for place, chain in enumerate(_chains(stages), 1):
+        stage = chain[0]
+        if stage.weighted is not None:
+            parts.append(_layer(place, stage, units.get(stage.name, ()), count))
+        elif stage.kind == "Concatenate":
+            joined = " and ".join(stage.inputs)
+            parts.append(f"{place}. {stage.name}: {joined} side by side, {len(stage.values)} values")
+        elif stage.kind == "PiecewiseLinearEncoding":
+            parts.append(_ranges(place, stage))
+        elif stage.kind == "Input" or len(stage.values) > 1:
+            parts.append(_preparation(place, chain))
         else:
-            parts.append(_rescaled(number, chain[0], stages))
+            parts.append(_rescaled(place, stage, stages))
     return "\n\n".join(parts)
 
 
 def number(value: float) -> str:
     """About five digits, thousands apart: 352,100 or −0.038214."""
     size = abs(value)
-    text = f"{value:,.0f}" if size >= 100_000 else f"{value:,.5g}" if size < 1000 or value != round(value) else f"{value:,.0f}"
+    text = (
+        f"{value:,.0f}"
+        if size >= 100_000
+        else f"{value:,.5g}"
+        if size < 1000 or value != round(value)
+        else f"{value:,.0f}"
+    )
     if 1000 <= size < 100_000 and value != round(value):
         text = f"{value:,.1f}"
     return text.replace("-", "−") if "e" not in text else text
@@ -48,7 +53,12 @@ def _chains(stages: Sequence[Stage]) -> list[list[Stage]]:
     by_end: dict[str, list[Stage]] = {}
     for stage in stages:
         before = by_end.get(stage.inputs[0]) if len(stage.inputs) == 1 else None
-        if before is not None and before[-1].name == stage.inputs[0] and stage.weighted is None and stage.kind not in _APART:
+        if (
+            before is not None
+            and before[-1].name == stage.inputs[0]
+            and stage.weighted is None
+            and stage.kind not in _APART
+        ):
             before.append(stage)
             by_end[stage.name] = before
             continue
@@ -77,7 +87,7 @@ def _ranges(place: int, stage: Stage) -> str:
     """How far each column has come: the ranges it is in, and how many it has passed and has not reached."""
     inside = [(label, value) for label, value in zip(stage.labels, stage.values, strict=True) if 0.0 < value < 1.0]
     passed = int((stage.values == 1.0).sum())
-    head = f"{place}. {stage.name} of {stage.inputs[0]}: how far each has come through ranges of equally many training rows"
+    head = f"{place}. {stage.name} of {stage.inputs[0]}: how far each is through ranges of equally many training rows"
     rows = [[_clip(label), f"{value:.4f}"] for label, value in inside]
     tail = f"   {passed} other ranges lie below (1), {len(stage.values) - passed - len(inside)} above (0)"
     return "\n".join([head, *([_columns(rows)] if rows else []), tail])
@@ -105,7 +115,10 @@ def _layer(place: int, stage: Stage, units: Sequence[int], count: int) -> str:
         lines += ["", _softmax(stage)]
     elif left > 0:
         silent = sum(1 for place, value in enumerate(stage.values) if value == 0.0 and place not in units)
-        lines += ["", f"   … and {left} more unit{'s' * (left > 1)}" + (f", of which {silent} give 0" if silent else "")]
+        lines += [
+            "",
+            f"   … and {left} more unit{'s' * (left > 1)}" + (f", of which {silent} give 0" if silent else ""),
+        ]
     return "\n".join(lines)
 
 
@@ -129,9 +142,13 @@ def _softmax(stage: Stage) -> str:
     ranked = sorted(range(len(stage.values)), key=lambda place: -stage.values[place])
     rows = [["class", "z", "softmax: e^z / Σ e^z"]]
     for place in ranked[:_CLASSES]:
-        rows.append([_clip(stage.labels[place]), number(float(stage.weighted.sums[place])), f"{stage.values[place]:.4f}"])
+        rows.append(
+            [_clip(stage.labels[place]), number(float(stage.weighted.sums[place])), f"{stage.values[place]:.4f}"]
+        )
     if len(ranked) > _CLASSES:
-        rows.append([f"{len(ranked) - _CLASSES} more", "", f"{sum(float(stage.values[i]) for i in ranked[_CLASSES:]):.4f}"])
+        rows.append(
+            [f"{len(ranked) - _CLASSES} more", "", f"{sum(float(stage.values[i]) for i in ranked[_CLASSES:]):.4f}"]
+        )
     return _columns(rows)
 
 
@@ -165,7 +182,10 @@ def _clip(text: str) -> str:
 def _columns(rows: Sequence[Sequence[str]], indent: str = "   ", left: Sequence[int] = (0,)) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
-        [cell.ljust(width) if i in left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        [
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         for row in rows
     )
     return "\n".join((indent + "  ".join(line)).rstrip() for line in lines)

@@ -37,7 +37,6 @@ from pellucid.nn.layers import (
 )
 from pellucid.train.model import Model
 
-
 Boundaries = list[list[float]]
 _FEWEST = 3  # ranges that tell more than the value itself
 
@@ -50,7 +49,11 @@ def measure_boundaries(numbers: NDArray[Any], ranges: int) -> Boundaries:
     found: Boundaries = []
     for column in numbers.T if ranges else ():
         known = column[~numpy.isnan(column)]
-        edges = numpy.unique(numpy.quantile(known, numpy.linspace(0.0, 1.0, ranges + 1)).astype(numpy.float32)) if known.size else known
+        edges = (
+            numpy.unique(numpy.quantile(known, numpy.linspace(0.0, 1.0, ranges + 1)).astype(numpy.float32))
+            if known.size
+            else known
+        )
         found.append(edges.tolist() if len(edges) > _FEWEST else [])
     return found if any(found) else []
 
@@ -87,7 +90,9 @@ def element_names(encoder: Encoder, boundaries: Boundaries) -> dict[str, list[st
     missing = [f"{number.name} is missing" for number in encoder.numbers if number.has_missing]
     names = {NUMBERS: numbers, "fill_missing": [*numbers, *missing]}
     names["ranges"] = [
-        f"{name} {low:,.6g} … {high:,.6g}" for name, edges in zip(numbers, boundaries, strict=False) for low, high in pairwise(edges)
+        f"{name} {low:,.6g} … {high:,.6g}"
+        for name, edges in zip(numbers, boundaries, strict=False)
+        for low, high in pairwise(edges)
     ]
     for category in encoder.categories:
         names[category.name] = [category.column]
@@ -113,9 +118,11 @@ def _prepared(x: Tensor, encoder: Encoder, boundaries: Boundaries) -> list[Tenso
     if skewed.size:
         x = LogScale(skewed.tolist(), name="log_scale")(x)
     plain = [0.0] * gaps.size, [1.0] * gaps.size  # the indicators stay 0 and 1
-    parts: list[Tensor] = [Normalization(
-        mean=[*means.tolist(), *plain[0]], variance=[*variances.tolist(), *plain[1]], name="standardize"
-    )(x)]
+    parts: list[Tensor] = [
+        Normalization(mean=[*means.tolist(), *plain[0]], variance=[*variances.tolist(), *plain[1]], name="standardize")(
+            x
+        )
+    ]
     if boundaries:
         edges: Boundaries = [*boundaries, *([] for _ in gaps)]
         parts.append(PiecewiseLinearEncoding(edges, name="ranges")(filled))
@@ -139,7 +146,11 @@ def _layer_name(category: Category) -> str:
 
 def _initializer(activation: str) -> str:
     """He et al. 2015 for units that are silent for half of their inputs, else Glorot & Bengio 2010."""
-    return "he_normal" if activation in ("relu", "leaky_relu", "elu", "gelu", "silu", "swish", "mish") else "glorot_uniform"
+    return (
+        "he_normal"
+        if activation in ("relu", "leaky_relu", "elu", "gelu", "silu", "swish", "mish")
+        else "glorot_uniform"
+    )
 
 
 def _output(x: Tensor, encoder: Encoder) -> Tensor:

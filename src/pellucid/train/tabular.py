@@ -15,6 +15,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
+from pellucid.core.spec import Shape
 from pellucid.data import records
 from pellucid.data.encoder import NUMBERS, Encoder
 from pellucid.data.read import read
@@ -51,7 +52,9 @@ class TableModel:
     ('regression', (2,))
     """
 
-    def __init__(self, schema: Schema, encoder: Encoder, settings: Settings, model: Model, source: dict[str, Any]) -> None:
+    def __init__(
+        self, schema: Schema, encoder: Encoder, settings: Settings, model: Model, source: dict[str, Any]
+    ) -> None:
         self.schema, self.encoder, self.settings, self.model, self.source = schema, encoder, settings, model, source
         self.notices: list[str] = []
         self.test_metrics: dict[str, Any] | None = None
@@ -92,8 +95,8 @@ class TableModel:
         `NonFiniteError` where training diverges.
         """
         made = cls.prepare(
-            source, target, hidden, activation, optimizer, learning_rate, epochs, batch_size, test_size, seed, kinds, task,
-            validation, dropout, precision, executor,
+            source, target, hidden, activation, optimizer, learning_rate, epochs, batch_size, test_size, seed, kinds,
+            task, validation, dropout, precision, executor,
         )  # fmt: skip
         made.fit(verbose, callbacks)
         return made
@@ -133,13 +136,17 @@ class TableModel:
             "validation": validation, "seed": seed, "precision": precision, "executor": runs_on,
         }  # fmt: skip
         settings, chosen = table_settings.choose(len(learn), given)
-        train, validate = _split(learn, schema.target, settings.validation, seed) if settings.validation else (learn, None)
+        train, validate = (
+            _split(learn, schema.target, settings.validation, seed) if settings.validation else (learn, None)
+        )
         encoder = Encoder.fit(schema, train, notices)
         if not encoder.numbers and not encoder.categories:
             raise DataError(f"{table.name}: no column varies among the rows to train on, so nothing can be learned")
         numbers = encoder.features(train).get(NUMBERS, numpy.empty((len(train), 0)))
         boundaries = measure_boundaries(numbers, settings.ranges)
-        model = build_network(encoder, boundaries, settings.hidden, settings.activation, settings.dropout, settings.seed)
+        model = build_network(
+            encoder, boundaries, settings.hidden, settings.activation, settings.dropout, settings.seed
+        )
         parts = {"train": train, "validate": validate, "test": test}
         found = {name: part for name, part in parts.items() if part is not None}
         rows = {"all": schema.rows, **{name: len(found.get(name, ())) for name in parts}}
@@ -209,15 +216,17 @@ class TableModel:
     def evaluate(self, source: object, notices: list[str] | None = None) -> dict[str, Any]:
         """How good predictions for another table are, which must have the target's column.
 
-        Regression: `r2`, `rmse` and `mae` in the target's units. Classes: `accuracy`, `baseline_accuracy` (of always the
-        commonest class), `precision`, `recall`, `f1` (of the second of two classes, or averaged over more), `auc` of two,
-        and `confusion_matrix`. What the user should know is appended to `notices`.
+        Regression: `r2`, `rmse` and `mae` in the target's units. Classes: `accuracy`, `baseline_accuracy` (of always
+        the commonest class), `precision`, `recall`, `f1` (of the second of two classes, or averaged over more), `auc`
+        of two, and `confusion_matrix`. What the user should know is appended to `notices`.
         """
         notices = notices if notices is not None else []
         table = read(source)
         notices.extend(table.notices)
         table = self.target.labelled(table, notices)
-        return table_figures.figures(self.target, self.encoder.labels(table), self._outputs(self.encoder.features(table, notices)))
+        return table_figures.figures(
+            self.target, self.encoder.labels(table), self._outputs(self.encoder.features(table, notices))
+        )
 
     def predict(self, source: object, notices: list[str] | None = None) -> Array:
         """The predicted class of each row as the table wrote it, or the predicted number in the target's units.
@@ -248,8 +257,12 @@ class TableModel:
 
     def element_names(self) -> dict[str, list[str]]:
         """What the elements of inputs, preparing layers and the output are: columns, categories, classes."""
-        last = [str(name) for name in self.target.classes] if self.target.task == "multiclass" else [self._answer_name()]
-        boundaries = next((layer.boundaries for layer in self.model.layers if isinstance(layer, PiecewiseLinearEncoding)), [])
+        last = (
+            [str(name) for name in self.target.classes] if self.target.task == "multiclass" else [self._answer_name()]
+        )
+        boundaries = next(
+            (layer.boundaries for layer in self.model.layers if isinstance(layer, PiecewiseLinearEncoding)), []
+        )
         return {**element_names(self.encoder, boundaries), self.model.output_names[0]: last}
 
     def _answer_name(self) -> str:
@@ -317,8 +330,8 @@ def _split(table: Table, target: Target, share: float | int, seed: int) -> tuple
     classes = target.labels(table) if target.classes else None
     if classes is not None and numpy.bincount(classes).max() == 1:
         raise DataError(
-            f"{table.name}, target '{target.name}': each of its {len(classes)} classes has one row only, so none can be "
-            "held out; is it an identifier? Choose another target"
+            f"{table.name}, target '{target.name}': each of its {len(classes)} classes has one row only, so none can "
+            "be held out; is it an identifier? Choose another target"
         )
     kept, held = split(table, share, seed, classes)
     return table.take(kept), table.take(held)
@@ -329,7 +342,7 @@ def _check_network(schema: Schema, encoder: Encoder, model: Model) -> None:
     target = schema.target
     if target is None or encoder.target != target:
         raise DataError("schema and encoder have different targets; the file is damaged or foreign")
-    wanted = {"numbers": (None, len(encoder.numbers))} if encoder.numbers else {}
+    wanted: dict[str, Shape] = {NUMBERS: (None, len(encoder.numbers))} if encoder.numbers else {}
     wanted |= dict.fromkeys([category.name for category in encoder.categories], (None,))
     shapes = {name: value.shape for name, value in zip(model.input_names, model.inputs, strict=True)}
     width = len(target.classes) if target.task == "multiclass" else 1

@@ -195,7 +195,7 @@ class LogScale(Layer):
 
 
 class PiecewiseLinearEncoding(Layer):
-    """How far each value has come through ranges: 1 for a range below it, 0 for one above, in its own the fraction passed.
+    """How far each value is through ranges: 1 for a range below it, 0 for one above, in its own the fraction passed.
 
     Formula: y = min(max((x - low) / (high - low), 0), 1) for each range low … high between two `boundaries`. Those are
     one list of ascending numbers for each column of the last axis; an empty one leaves the column out. So a layer after
@@ -218,8 +218,9 @@ class PiecewiseLinearEncoding(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         x = as_float(x)
-        if _need_columns(x, [len(self.boundaries) - 1], "PiecewiseLinearEncoding:") != len(self.boundaries):
-            raise ShapeError(f"PiecewiseLinearEncoding: {len(self.boundaries)} columns of boundaries for {show_shape(x.shape)}")
+        count = len(self.boundaries)
+        if _need_columns(x, [count - 1], "PiecewiseLinearEncoding:") != count:
+            raise ShapeError(f"PiecewiseLinearEncoding: {count} columns of boundaries for {show_shape(x.shape)}")
         places = [column for column, edges in enumerate(self.boundaries) for _ in edges[1:]]
         lows = _per_column([low for edges in self.boundaries for low in edges[:-1]])
         sizes = _per_column([high - low for edges in self.boundaries for low, high in pairwise(edges)])
@@ -229,11 +230,12 @@ class PiecewiseLinearEncoding(Layer):
 
 def _ascending(column: int, edges: Any) -> list[float]:
     """Boundaries of one column: none, or two and more in ascending order, apart in float32."""
-    values = arguments.numbers("PiecewiseLinearEncoding", f"boundaries of column {column}", edges)
+    what = f"boundaries of column {column}"
+    values = arguments.numbers("PiecewiseLinearEncoding", what, edges)
     if not isinstance(values, list) or len(values) == 1 or not all(isinstance(value, float) for value in values):
-        raise ArgumentError(f"PiecewiseLinearEncoding: boundaries of column {column} must be none or at least two numbers, got {edges!r}")
+        raise ArgumentError(f"PiecewiseLinearEncoding: {what} must be none or at least two numbers, got {edges!r}")
     if (numpy.diff(numpy.asarray(values, numpy.float32)) <= 0).any():
-        raise ArgumentError(f"PiecewiseLinearEncoding: boundaries of column {column} must ascend, got {edges!r}")
+        raise ArgumentError(f"PiecewiseLinearEncoding: {what} must ascend, got {edges!r}")
     return values
 
 

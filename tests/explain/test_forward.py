@@ -1,0 +1,82 @@
+"""The forward pass that is shown is the one that is computed, and every sum shown adds up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pellucid.errors import ShapeError
+from pellucid.explain.forward import as_json, forward_pass, units_that_matter
+from pellucid.explain.forward_text import number, render
+from pellucid.nn.layers import Activation, Add, Concatenate, Dense, Input, Normalization
+from pellucid.train.model import Model
+
+
+def network() -> Model:
+    x, y = Input(shape=(3,), name="x"), Input(shape=(2,), name="y")
+    scaled = Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 4.0, 4.0], name="scaled")(x)
+    joined = Concatenate(name="joined")([scaled, y])
+    hidden = Dense(6, activation="relu", name="hidden")(joined)
+    other = Activation("tanh", name="bent")(Dense(6, name="plain")(joined))
+    return Model([x, y], Dense(3, activation="softmax", name="out")(Add(name="both")([hidden, other])), seed=3)
+
+
+ARRAYS = {"x": np.float32([[1.0, 5.0, -2.0]]), "y": np.float32([[0.5, 0.0]])}
+NAMES = {"x": ["a", "b", "c"], "y": ["d", "e"], "out": ["red", "green", "blue"]}
+
+
+def test_the_last_stage_is_the_prediction() -> None:
+    model = network()
+    stages = forward_pass(model, ARRAYS, NAMES)
+    assert stages[-1].values == pytest.approx(model.predict(ARRAYS)[0], abs=1e-6)
+    assert stages[-1].labels == ("red", "green", "blue")
+
+
+def test_weighted_sums_are_those_of_the_weights() -> None:
+    model = network()
+    stages = {stage.name: stage for stage in forward_pass(model, ARRAYS, NAMES)}
+    features = np.concatenate([(ARRAYS["x"][0] - [1, 2, 3]) / 2, ARRAYS["y"][0]])
+    kernel, bias = model.get_layer("hidden").get_weights()
+    for place in range(6):
+        unit = stages["hidden"].unit(place)
+        assert [part.label for part in unit.contributions] == ["a", "b", "c", "d", "e"]
+        assert [part.product for part in unit.contributions] == pytest.approx(features * kernel[:, place], abs=1e-6)
+        assert unit.weighted_sum == pytest.approx(features @ kernel[:, place] + bias[place], abs=1e-6)
+        assert unit.value == pytest.approx(max(unit.weighted_sum, 0.0), abs=1e-6)
+        shown, rest = unit.largest(2)
+        assert sum(part.product for part in shown) + rest + unit.bias == pytest.approx(unit.weighted_sum, abs=1e-6)
+        assert len(shown) == 2
+
+
+def test_arithmetic_of_a_layer_is_told() -> None:
+    scaled = next(stage for stage in forward_pass(network(), ARRAYS, NAMES) if stage.name == "scaled")
+    assert [step.op for step in scaled.arithmetic] == ["subtract", "divide"]
+    assert scaled.arithmetic[0].constants.tolist() == [1.0, 2.0, 3.0]
+    assert scaled.labels == ("a", "b", "c")
+
+
+def test_text_and_json() -> None:
+    stages = forward_pass(network(), ARRAYS, NAMES)
+    units = units_that_matter(stages, int(stages[-1].values.argmax()), 2)
+    assert len(units["out"]) == 1
+    text = render(stages, units, 2)
+    assert "softmax: e^z / Σ e^z" in text
+    assert "(5 − 2) / 2" in text
+    record = as_json(stages, units)
+    assert [stage["name"] for stage in record if "units" in stage] == ["hidden", "plain", "out"]
+
+
+def test_one_example_only() -> None:
+    with pytest.raises(ShapeError, match="one example"):
+        forward_pass(network(), {"x": np.zeros((2, 3), np.float32), "y": np.zeros((2, 2), np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"), (352100.4, "352,100"), (1274.0, "1,274"), (1274.25, "1,274.2"), (-0.038214, "−0.038214"),
+        (7.15074, "7.1507"),
+    ],
+)  # fmt: skip
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert number(value) == text
