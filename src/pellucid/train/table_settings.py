@@ -87,7 +87,7 @@ def choose(rows: int, given: Mapping[str, Any]) -> tuple[Settings, list[str]]:
     if validation is None:
         validation = _share(rows)
     learned = rows - round(rows * validation)
-    widths, ranges, share = next(suited for least, *suited in _SUITED if learned >= least)
+    _, widths, ranges, share = next(suited for suited in _SUITED if learned >= suited[0])
     if ranges:
         chosen.append(f"{ranges} ranges per number")
     hidden = tuple(pick("hidden", widths, f"hidden layers of {widths[0]} and {widths[1]} units"))
