@@ -159,7 +159,7 @@ inline floats log(floats x) {
   const ints denormal = x < 1.17549435e-38f;
   const floats scaled = denormal ? x * 8388608.0f : x;
   // Subtracting the bits of √½ before the shift moves the exponent's border from 1 to √½.
-  const ints shifted = bits(scaled) - 0x3f3504f3;
+  const ints shifted = reinterpret_cast<ints>(reinterpret_cast<words>(scaled) - 0x3f3504f3u);  // wraps below zero
   const ints exponent = (shifted >> 23) - (denormal ? splat(23) : splat(0));
   const floats f = from_bits((shifted & 0x007fffff) + 0x3f3504f3) - 1.0f;
   const floats k = to_floats(exponent);
