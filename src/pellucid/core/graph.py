@@ -198,14 +198,14 @@ class Variable:
     """A named array that lives between runs: a weight, a statistic, an optimizer's running average.
 
     `value` keeps its memory for good: writing goes through `assign`, so that executors may hold the address.
-    `tensor` is the value as the graph reads it.
+    `tensor` is the value as the graph reads it; `version` counts the calls of `assign`.
     """
 
     def __init__(self, value: numpy.ndarray, name: str, trainable: bool = True) -> None:
         from pellucid.core.sources import Read
 
         self.value = aligned(value)
-        self.name, self.trainable = name, trainable
+        self.name, self.trainable, self.version = name, trainable, 0
         with placed(scope=(), groups=(), differentiates=None):  # made at once, so that it never stands inside a group
             self.tensor = Read(self)()
 
@@ -223,6 +223,7 @@ class Variable:
         if array.shape != self.shape:
             raise ShapeError(f"{self!r} cannot take a value of shape {array.shape}; the shapes must be equal")
         self.value[...] = array
+        self.version += 1
 
     def __repr__(self) -> str:
         return f"Variable({self.name}, {self.spec})"

@@ -70,6 +70,9 @@ class Loop(Protocol):
     def partial_totals(self) -> numpy.ndarray:
         """The totals of the running epoch so far."""
 
+    def snapshot(self) -> None:
+        """Take the watched variables as they are now, changed from outside, as the earliest point to go back to."""
+
     def rewind(self, step: int) -> None:
         """Put the watched variables back to what they were just before that step."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy
 
@@ -33,25 +34,39 @@ class ReferenceRunner:
         return results
 
 
+SNAPSHOT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A loop's state between two steps."""
+
+    step: int
+    epoch: int
+    position: int
+    running: numpy.ndarray | None
+    values: list[numpy.ndarray]
+
+
 class ReferenceLoop:
-    """Steps over shuffled rows in plain Python; `rewind` restores the state at the start and replays."""
+    """Steps over shuffled rows in plain Python; `rewind` goes back to a snapshot and replays from there."""
 
     def __init__(self, spec: LoopSpec) -> None:
         self.spec = spec
         self.runners = [ReferenceRunner(program) for program in spec.programs]
-        self.first = [variable.value.copy() for variable in spec.watch]
-        self._shuffled = (-1, numpy.zeros(0, numpy.int64))  # the last epoch asked for, and its order
-        self._reset()
-
-    def _reset(self) -> None:
-        self.epoch, self.step, self.position = self.spec.first_epoch, self.spec.first_step, 0
+        self.epoch, self.step, self.position = spec.first_epoch, spec.first_step, 0
         self._ended: list[numpy.ndarray] = []
         self._running: numpy.ndarray | None = None
+        self._shuffled = (-1, numpy.zeros(0, numpy.int64))  # the last epoch asked for, and its order
+        self._snapshots: list[Snapshot] = []  # the last two
+        self._taken = 0.0
 
     def advance(self, seconds: float, epochs: int) -> Status:
         last = self.spec.first_epoch + self.spec.epochs
         deadline, last_epoch = time.monotonic() + seconds, min(self.epoch + epochs, last)
         while self.epoch < last_epoch:
+            if not self._snapshots or time.monotonic() - self._taken >= SNAPSHOT_SECONDS:
+                self._take_snapshot()
             try:
                 finite = self._one_step()
             except DataError:
@@ -94,12 +109,35 @@ class ReferenceLoop:
     def partial_totals(self) -> numpy.ndarray:
         return numpy.zeros(0) if self._running is None else self._running.copy()
 
+    def snapshot(self) -> None:
+        self._snapshots = []
+        self._take_snapshot()
+
+    def _take_snapshot(self) -> None:
+        values = [variable.value.copy() for variable in self.spec.watch]
+        self._snapshots = [
+            *self._snapshots[-1:],
+            Snapshot(self.step, self.epoch, self.position, self._running, values),
+        ]
+        self._taken = time.monotonic()
+
     def rewind(self, step: int) -> None:
-        for variable, value in zip(self.spec.watch, self.first, strict=True):
+        if not self._snapshots or not self._snapshots[0].step <= step <= self.step:
+            raise ArgumentError(f"step {step} is not between the oldest snapshot and step {self.step}")
+        while self._snapshots[-1].step > step:
+            self._snapshots.pop()
+        kept = self._snapshots[-1]
+        for variable, value in zip(self.spec.watch, kept.values, strict=True):
             variable.assign(value)
-        self._reset()
+        ended = len(self._ended) - (self.epoch - self._epoch_of(step))
+        known = self._ended[: max(ended, 0)]
+        self.step, self.epoch, self.position, self._running = kept.step, kept.epoch, kept.position, kept.running
         while self.step < step:
             self._one_step()
+        self._ended = known
+
+    def _epoch_of(self, step: int) -> int:
+        return self.spec.first_epoch + (step - self.spec.first_step) // self.spec.steps_per_epoch
 
     def rows(self, step: int) -> numpy.ndarray:
         spec = self.spec

@@ -2,59 +2,96 @@
 
 A subclass overrides the events it cares for. `on_progress` comes a few times a second during an epoch and costs
 nothing; overriding `on_train_batch_begin` or `on_train_batch_end` makes training halt after every batch, which small
-networks feel.
+networks feel. Names, arguments and defaults are Keras 3's; unlike there, `on_train_end` comes however training ends,
+also by an error or Ctrl-C, and a watched figure that training does not report is refused.
 """
 
 from __future__ import annotations
 
 import csv
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy
 
 from pellucid.errors import ArgumentError, nearest
+from pellucid.nn.metrics import METRICS
+from pellucid.train.history import History, Logs
 
-Logs = dict[str, Any]
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ReduceLROnPlateau",
+    "StopAt",
+]
 
 
 class Callback:
-    """Base of all callbacks. `model` is being trained; `model.stop_training = True` ends it after this epoch."""
+    """Base of all callbacks. `model` is being trained; `model.stop_training = True` ends it after this epoch.
+
+    `params` has `epochs`, `steps`, `batch_size`, `seed` and `verbose`.
+
+    >>> class Shout(Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         print(epoch, sorted(logs))
+    >>> from pellucid.nn.layers import Dense
+    >>> from pellucid.train.sequential import Sequential
+    >>> model = Sequential([Dense(1, input_shape=(1,))])
+    >>> model.compile("sgd", "mse", metrics=["mae"])
+    >>> history = model.fit([[1.0], [2.0]], [1.0, 2.0], epochs=2, verbose=0, callbacks=[Shout()])
+    0 ['loss', 'mae']
+    1 ['loss', 'mae']
+    """
 
     model: Any = None
     params: Logs
 
     def set_model(self, model: Any) -> None:
+        """Called before training with the model."""
         self.model = model
 
     def set_params(self, params: Logs) -> None:
+        """Called before training with its settings."""
         self.params = params
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After the last epoch."""
+        """After the last epoch, with its figures."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Before an epoch, counted from 0."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After an epoch and its validation; `logs` has the figures."""
+        """After an epoch and its validation; `logs` has the figures, and what is added to it gets into the history."""
 
-    def on_progress(self, batch: int, logs: Logs | None = None) -> None:
-        """A few times a second during an epoch, with the figures so far."""
+    def on_progress(self, done: int, logs: Logs | None = None) -> None:
+        """A few times a second during an epoch, with the number of batches done and the figures so far."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a batch."""
+        """Before a batch, counted from 0 in its epoch."""
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a batch, with the epoch's figures so far."""
+        """After a batch, with the epoch's figures so far; `model.stop_training = True` takes effect here, too."""
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Before validation, or `evaluate`."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """After validation, or `evaluate`, with its figures."""
 
     @property
     def watches_batches(self) -> bool:
+        """Whether training has to halt after every batch."""
         kind = type(self)
         return (
             kind.on_train_batch_begin is not Callback.on_train_batch_begin
@@ -62,41 +99,90 @@ class Callback:
         )
 
 
-class LambdaCallback(Callback):
-    """Own functions as callbacks: `LambdaCallback(on_epoch_end=lambda epoch, logs: …)`."""
+class Callbacks:
+    """The callbacks of one call of `fit` or `evaluate`: events go to all of them, in order."""
 
-    def __init__(self, **functions: Callable[..., None]) -> None:
+    def __init__(self, given: Callback | Iterable[Callback] | None = None, *more: Callback | None) -> None:
+        listed = [given] if isinstance(given, Callback) else list(given or ())
+        self._members: list[Callback] = [*listed, *(one for one in more if one is not None)]
+        for one in self._members:
+            if not isinstance(one, Callback):
+                hint = "; make a function into one: LambdaCallback(on_epoch_end=function)" * callable(one)
+                raise ArgumentError(f"callbacks must be Callback objects, got {type(one).__name__}{hint}")
+        self.watch_batches = any(one.watches_batches for one in self._members)
+
+    def __bool__(self) -> bool:
+        return bool(self._members)
+
+    def attach(self, model: Any, params: Logs) -> None:
+        """Tell all of them whom they watch."""
+        for one in self._members:
+            one.set_model(model)
+            one.set_params(params)
+
+    def tell(self, event: str, *arguments: Any) -> None:
+        """Call a method of every callback."""
+        for one in self._members:
+            getattr(one, event)(*arguments)
+
+
+class LambdaCallback(Callback):
+    """Own functions as callbacks, each called as the method of its name: `on_epoch_end=lambda epoch, logs: …`."""
+
+    def __init__(self, **functions: Callable[..., object] | None) -> None:
         events = [name for name in vars(Callback) if name.startswith("on_")]
-        for name, function in functions.items():
+        given = {name: function for name, function in functions.items() if function is not None}
+        for name, function in given.items():
             if name not in events:
                 raise ArgumentError(f"LambdaCallback: unknown event {name!r}{nearest(name, events)}")
+            if not callable(function):
+                raise ArgumentError(f"LambdaCallback: {name} must be a function, got {function!r}")
             setattr(self, name, function)
-        self._batches = any("_batch_" in name for name in functions)
+        self._batches = any("_train_batch_" in name for name in given)
 
     @property
     def watches_batches(self) -> bool:
         return self._batches
 
 
+# Names of metrics, as the last part of a figure's name, that are better when larger.
+GROWING = (
+    "accuracy", "acc", "auc", "precision", "recall", "f1", "f1_score", "r2", "r2_score", "cosine_similarity",
+)  # fmt: skip
+FALLING = ("loss", "error", "rate", *(name for name in METRICS if not name.endswith(GROWING)))
+
+
 class Monitor(Callback):
     """What the callbacks share that watch one figure: its direction, and whether it has improved."""
 
     def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
+        kind = type(self).__name__
         if mode not in ("auto", "min", "max"):
-            raise ArgumentError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+            raise ArgumentError(f"{kind}: mode must be 'auto', 'min' or 'max', got {mode!r}")
+        if mode == "auto":
+            if not monitor.endswith((*GROWING, *FALLING)):
+                raise ArgumentError(f"{kind}: is {monitor!r} better when smaller or larger? Give mode='min' or 'max'")
+            mode = "max" if monitor.endswith(GROWING) else "min"
         self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
-        growing = mode == "max" or (mode == "auto" and any(word in monitor for word in _GROWING))
-        self._sign = 1.0 if growing else -1.0
+        self._sign = 1.0 if mode == "max" else -1.0
 
-    def value(self, logs: Logs | None) -> float:
-        """The watched figure; raises `ArgumentError` naming the nearest where it is absent."""
+    def value(self, logs: Logs | None) -> float | None:
+        """The watched figure, or `None` after an epoch without validation.
+
+        Raises `ArgumentError` with the nearest name where training does not report it.
+        """
         logs = logs or {}
         if self.monitor not in logs:
-            hint = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
+            validated = self.monitor.startswith("val_")
+            if validated and self.params.get("validation") and not any(name.startswith("val_") for name in logs):
+                return None
+            hint = "; give fit validation_data or validation_split" if validated else ""
             raise ArgumentError(
                 f"{type(self).__name__} watches {self.monitor!r}, which training does not report{hint}"
                 f"{nearest(self.monitor, logs)}"
             )
+        if numpy.ndim(logs[self.monitor]) > 0:
+            raise ArgumentError(f"{type(self).__name__} watches {self.monitor!r}, which is not a single number")
         return float(logs[self.monitor])
 
     def better(self, value: float, best: float) -> bool:
@@ -106,9 +192,6 @@ class Monitor(Callback):
     @property
     def worst(self) -> float:
         return -self._sign * math.inf
-
-
-_GROWING = ("acc", "auc", "precision", "recall", "f1", "r2")
 
 
 class EarlyStopping(Monitor):
@@ -131,6 +214,7 @@ class EarlyStopping(Monitor):
         super().__init__(monitor, mode, min_delta)
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
+        self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.best, self.best_epoch, self.wait, self.stopped_epoch = self.worst, 0, 0, 0
@@ -138,8 +222,10 @@ class EarlyStopping(Monitor):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         value = self.value(logs)
-        if epoch < self.start_from_epoch:
+        if value is None or epoch < self.start_from_epoch:
             return
+        if self.restore_best_weights and self._weights is None:  # the first are the best, even if the figure is NaN
+            self._weights, self.best_epoch = self.model.get_weights(), epoch
         self.wait += 1
         if self.better(value, self.best):
             self.best, self.best_epoch = value, epoch
@@ -173,29 +259,33 @@ class StopAt(Monitor):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         value = self.value(logs)
-        if value == self.threshold or self.better(value, self.threshold):
+        if value is not None and (value == self.threshold or self.better(value, self.threshold)):
             self.model.stop_training = True
 
 
 class LearningRateScheduler(Callback):
-    """Set the learning rate before each epoch: `schedule(epoch, rate)` gives the new one."""
+    """Set the learning rate before each epoch: `schedule(epoch, rate)`, or `schedule(epoch)`, gives the new one."""
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        if not callable(schedule):
+            raise ArgumentError(f"LearningRateScheduler: schedule must be a function of the epoch, got {schedule!r}")
         self.schedule, self.verbose = schedule, verbose
+        self._takes_rate = _takes(schedule, 2)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        rate = float(self.schedule(epoch, float(self.model.optimizer.learning_rate)))
-        if not (math.isfinite(rate) and rate >= 0):
+        optimizer = self.model.optimizer
+        given = self.schedule(epoch, optimizer.learning_rate) if self._takes_rate else self.schedule(epoch)
+        if not isinstance(given, (int, float, numpy.number)) or not (math.isfinite(given) and given >= 0):
             raise ArgumentError(
-                f"LearningRateScheduler: the schedule gave {rate!r} for epoch {epoch}; give a finite number ≥ 0"
+                f"LearningRateScheduler: the schedule gave {given!r} for epoch {epoch}; give a finite number ≥ 0"
             )
-        self.model.optimizer.learning_rate = rate
+        rate = optimizer.learning_rate = float(given)
         if self.verbose:
             print(f"Epoch {epoch + 1}: learning rate {rate:.4g}")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+            logs["learning_rate"] = self.model.optimizer.learning_rate
 
 
 class ReduceLROnPlateau(Monitor):
@@ -215,21 +305,19 @@ class ReduceLROnPlateau(Monitor):
         super().__init__(monitor, mode, min_delta)
         if not 0.0 < factor < 1.0:
             raise ArgumentError(f"ReduceLROnPlateau: factor must be between 0 and 1, got {factor!r}")
-        self.factor, self.patience, self.verbose, self.cooldown, self.min_lr = (
-            factor,
-            patience,
-            verbose,
-            cooldown,
-            min_lr,
-        )
+        self.factor, self.patience, self.verbose = factor, patience, verbose
+        self.cooldown, self.min_lr = cooldown, min_lr
+        self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.best, self.wait, self.cooling = self.worst, 0, 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        value, rate = self.value(logs), float(self.model.optimizer.learning_rate)
+        value, rate = self.value(logs), self.model.optimizer.learning_rate
         if logs is not None:
             logs["learning_rate"] = rate
+        if value is None:
+            return
         if self.cooling > 0:
             self.cooling, self.wait = self.cooling - 1, 0
         if self.better(value, self.best):
@@ -240,13 +328,15 @@ class ReduceLROnPlateau(Monitor):
                 self.model.optimizer.learning_rate = max(rate * self.factor, self.min_lr)
                 self.cooling, self.wait = self.cooldown, 0
                 if self.verbose:
-                    print(
-                        f"Epoch {epoch + 1}: learning rate reduced to {float(self.model.optimizer.learning_rate):.4g}"
-                    )
+                    print(f"Epoch {epoch + 1}: learning rate reduced to {self.model.optimizer.learning_rate:.4g}")
 
 
 class ModelCheckpoint(Monitor):
-    """Save the model after each epoch, or only when a figure is the best so far; `{epoch}` and figures fill the path."""
+    """Save the model after each epoch, or only when a figure is the best so far.
+
+    `{epoch}` (from 1) and the names of figures in the path are filled in: `"model-{epoch:02d}-{val_loss:.2f}"`. With
+    `initial_value_threshold`, only what is better than that is ever the best.
+    """
 
     def __init__(
         self,
@@ -255,25 +345,37 @@ class ModelCheckpoint(Monitor):
         verbose: int = 0,
         save_best_only: bool = False,
         mode: str = "auto",
+        initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode)
         self.filepath, self.verbose, self.save_best_only = str(filepath), verbose, save_best_only
-        self.best = self.worst
+        self.best = self.worst if initial_value_threshold is None else float(initial_value_threshold)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_best_only:
             value = self.value(logs)
-            if not self.better(value, self.best):
+            if value is None or not self.better(value, self.best):
                 return
             self.best = value
-        path = self.filepath.format(epoch=epoch + 1, **(logs or {}))
+        path = self._path(epoch, logs or {})
         self.model.save(path)
         if self.verbose:
             print(f"Epoch {epoch + 1}: saved {path}")
 
+    def _path(self, epoch: int, logs: Logs) -> str:
+        try:
+            return self.filepath.format(epoch=epoch + 1, **logs)
+        except KeyError as error:
+            raise ArgumentError(
+                f"ModelCheckpoint: {self.filepath!r} names {error}, which training does not report"
+                f"{nearest(str(error.args[0]), ['epoch', *logs])}"
+            ) from None
+        except (ValueError, IndexError, TypeError) as error:
+            raise ArgumentError(f"ModelCheckpoint: {self.filepath!r} cannot be filled in: {error}") from None
+
 
 class CSVLogger(Callback):
-    """Write the figures of each epoch as a row of a CSV file."""
+    """Write the figures of each epoch as a row of a CSV file, `NA` where an epoch has none."""
 
     def __init__(self, filename: str | Path, separator: str = ",", append: bool = False) -> None:
         self.filename, self.separator, self.append = Path(filename), separator, append
@@ -281,7 +383,10 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._continued = self.append and self.filename.exists() and self.filename.stat().st_size > 0
-        self._file = self.filename.open("a" if self.append else "w", newline="", encoding="utf-8")
+        try:
+            self._file = self.filename.open("a" if self.append else "w", newline="", encoding="utf-8")
+        except OSError as error:
+            raise ArgumentError(f"CSVLogger: {self.filename} cannot be written: {error.strerror}") from error
         self._names: list[str] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -290,12 +395,25 @@ class CSVLogger(Callback):
         writer = csv.writer(self._file, delimiter=self.separator)
         if self._names is None:
             self._names = list(figures)
+            if self.params.get("validation") and not any(name.startswith("val_") for name in figures):
+                self._names += [f"val_{name}" for name in figures]  # validation comes in later epochs
             if not self._continued:
                 writer.writerow(["epoch", *self._names])
-        writer.writerow([epoch, *(figures.get(name, "") for name in self._names)])
+        writer.writerow([epoch, *(figures.get(name, "NA") for name in self._names)])
         self._file.flush()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with that many values."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # a builtin that does not tell
+        return True
+    return True

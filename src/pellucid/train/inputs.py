@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy
 from pellucid.core.graph import Tensor
 from pellucid.core.spec import show_shape
 from pellucid.data import batches
-from pellucid.errors import ArgumentError, DataError, LabelError, ShapeError
+from pellucid.errors import ArgumentError, DataError, DtypeError, LabelError, ShapeError, nearest
+from pellucid.nn.network import Network
 from pellucid.train.step import Signature
 
 
@@ -33,6 +34,10 @@ class Examples:
         """What a loop gathers rows from, in the order of a step's inputs."""
         return [*self.inputs, *self.labels, *(weight for weight in self.weights if weight is not None)]
 
+    def as_fed(self, feeds: Sequence[Tensor]) -> list[numpy.ndarray]:
+        """The same in the dtypes of a step's inputs."""
+        return [array.astype(feed.dtype, copy=False) for array, feed in zip(self.arrays, feeds, strict=False)]
+
     def signature(self, batch: int, training: bool) -> Signature:
         """What a step for these examples depends on."""
         return Signature(
@@ -44,11 +49,15 @@ class Examples:
         )
 
     def part(self, rows: slice) -> Examples:
+        """Some of the rows, without a copy."""
         return Examples(
             [array[rows] for array in self.inputs],
             [array[rows] for array in self.labels],
             [None if weight is None else weight[rows] for weight in self.weights],
         )
+
+
+# Arguments
 
 
 def need_count(name: str, value: Any, least: int) -> None:
@@ -67,8 +76,9 @@ def batch_size(given: int | str | None, rows: int) -> int:
         return rows
     if isinstance(given, str):
         raise ArgumentError(f"batch_size must be a whole number or 'all', got {given!r}")
-    need_count("batch_size", 32 if given is None else given, least=1)
-    return min(32 if given is None else int(given), rows)
+    size = 32 if given is None else given
+    need_count("batch_size", size, least=1)
+    return min(int(size), rows)
 
 
 def sizes(rows: int, batch: int) -> list[int]:
@@ -81,15 +91,51 @@ def sizes(rows: int, batch: int) -> list[int]:
     return [batch, rest] if rest and rows > batch else [batch]
 
 
-def large_batch(model: Any, rows: int) -> int:
+def large_batch(network: Network, rows: int) -> int:
     """A batch for evaluation and prediction: large enough to be quick, small enough to stay in memory."""
-    widest = max((math.prod(size or 1 for size in value.shape) for value in (*model.inputs, *model.outputs)), default=1)
+    values = (*network.inputs, *network.outputs)
+    widest = max((math.prod(size or 1 for size in value.shape) for value in values), default=1)
     return max(32, min(1024, (1 << 22) // max(widest, 1), rows))
+
+
+def as_stream(x: Any, y: Any) -> Iterable[Any] | None:
+    """`x` as an iterable of batches `(x, y)`, where it is one; a list is, if its items are tuples and there is no y.
+
+    >>> as_stream([[1.0], [2.0]], [0, 1]) is None, as_stream([([[1.0]], [0])], None)
+    (True, [([[1.0]], [0])])
+    """
+    if y is not None or x is None:
+        return None
+    listed = isinstance(x, list) and bool(x) and all(type(item) is tuple and len(item) in (2, 3) for item in x)
+    source: Iterable[Any] | None = x if listed or batches.is_batches(x) else None
+    return source
+
+
+def refuse_for_batches(**options: Any) -> None:
+    """Raise `ArgumentError` for an option that only arrays can have."""
+    for name, value in options.items():
+        if value is not None:
+            raise ArgumentError(
+                f"{name} is for arrays; an iterable of batches decides that itself: it gives (x, y) or "
+                "(x, y, sample_weight)" + (", and validation_data" * (name == "validation_split"))
+            )
+
+
+def refuse_for_arrays(**options: Any) -> None:
+    """Raise `ArgumentError` for an option that only iterables of batches can have."""
+    for name, value in options.items():
+        if value is not None:
+            raise ArgumentError(
+                f"{name} is for iterables of batches; an epoch of arrays is every row once: leave it out"
+            )
+
+
+# Data
 
 
 def hold_out(data: Examples, share: float) -> tuple[Examples, Examples]:
     """The examples without their last share, and that share, as Keras does before any shuffling."""
-    if not 0.0 < share < 1.0:
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0.0 < share < 1.0:
         raise ArgumentError(f"validation_split must be between 0 and 1, got {share!r}")
     kept = math.floor(data.rows * (1.0 - share))
     if kept == 0 or kept == data.rows:
@@ -99,70 +145,121 @@ def hold_out(data: Examples, share: float) -> tuple[Examples, Examples]:
     return data.part(slice(0, kept)), data.part(slice(kept, None))
 
 
-def fit_shapes(
+def in_known_kind(array: numpy.ndarray) -> numpy.ndarray:
+    """The array in a dtype whose rows the loop can gather: the whole numbers that it does not know become larger."""
+    kinds = {"int8": "int32", "int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "float64"}
+    wider = kinds.get(array.dtype.name)
+    return array if wider is None and array.dtype.isnative else array.astype(wider or array.dtype.newbyteorder("="))
+
+
+def fit_inputs(
     arrays: list[numpy.ndarray], inputs: Sequence[Tensor], names: Sequence[str], given: Any
 ) -> list[numpy.ndarray]:
-    """The arrays in the shapes of the network's inputs; raises `ShapeError` naming input, columns and shapes."""
+    """The arrays in shapes and kinds that the network takes; raises errors that name input, columns and shapes."""
     if len(arrays) != len(inputs):
         raise ShapeError(f"the network has {len(inputs)} inputs ({', '.join(names)}), got {len(arrays)} arrays")
     result = []
-    for array, value, name in zip(arrays, inputs, names, strict=True):
+    for place, (array, value, name) in enumerate(zip(arrays, inputs, names, strict=True)):
         wanted = value.shape[1:]
-        if array.ndim == len(wanted) and wanted and wanted[-1] == 1 and array.ndim:
+        if array.ndim == value.rank - 1 and wanted[-1] == 1:
             array = array[..., None]  # one feature per example, given as a flat list
+        elif array.ndim == value.rank + 1 and array.shape[-1] == 1:
+            array = array[..., 0]  # one id per example, given as a column
         fits = array.ndim == value.rank and all(w in (None, s) for w, s in zip(wanted, array.shape[1:], strict=True))
         if not fits:
-            raise ShapeError(_misfit(array, value, name, given))
-        result.append(array)
+            raise ShapeError(_misfit(array, value, name, _given(given, place, name)))
+        if value.dtype == "int32":
+            _need_ids(array, name)
+        result.append(in_known_kind(array))
     return result
+
+
+def _given(given: Any, place: int, name: str) -> Any:
+    """What the user passed for one input."""
+    if isinstance(given, Mapping):
+        return given[name]
+    return given[place] if isinstance(given, (list, tuple)) and place < len(given) else given
 
 
 def _misfit(array: numpy.ndarray, value: Tensor, name: str, given: Any) -> str:
     wanted, got = show_shape((None, *value.shape[1:])), show_shape(array.shape)
     message = f"input {name!r} takes {wanted} (the first axis is the batch), got {got}"
-    columns = getattr(given, "columns", None)
-    if columns is not None:
-        message += f" with the columns {', '.join(map(str, list(columns)[:40]))}"
+    columns = list(map(str, getattr(given, "columns", None) or ()))
+    if columns:
+        message += f" with the columns {', '.join(columns[:40])}{', …' * (len(columns) > 40)}"
     if array.ndim == value.rank == 2 and value.shape[1] is not None:
         extra = array.shape[1] - value.shape[1]
-        many = "too many" if extra > 0 else "too few"
-        message += (
-            f": {abs(extra)} feature{'s' if abs(extra) > 1 else ''} {many}; is the label column still among them?"
-            if extra > 0
-            else f": {-extra} {many}"
-        )
+        message += f": {abs(extra)} feature{'s' * (abs(extra) > 1)} too {'many' if extra > 0 else 'few'}"
+        message += "; is the label column still among them?" * (extra > 0) + "; give all columns" * (extra < 0)
     elif array.ndim == value.rank - 1 and array.shape == value.shape[1:]:
         message += "; this is one example: give a batch of one, x[None]"
+    else:
+        message += "; reshape the data, or change the network's Input"
     return message
 
 
+def _need_ids(array: numpy.ndarray, name: str) -> None:
+    """Whole numbers that fit into int32, which ids are; others would be cut to wrong ones in silence."""
+    if array.dtype.kind == "b" or array.dtype.name in ("int8", "int16", "int32", "uint8", "uint16"):
+        return
+    wrong = ~((array >= -(2**31)) & (array < 2**31) & (array == numpy.floor(array)))
+    if wrong.any():
+        place = tuple(int(i) for i in numpy.argwhere(wrong)[0])
+        raise DtypeError(
+            f"input {name!r}, row {place[0]} (counted from 0): {array[place]} is no id; this input takes whole numbers "
+            "below 2³¹, numbered from 0"
+        )
+
+
+# Weights
+
+
 def weights(
-    sample_weight: Any, class_weight: Any, labels: Sequence[numpy.ndarray], names: Sequence[str]
+    sample_weight: Any, class_weight: Mapping[int, float] | None, labels: Sequence[numpy.ndarray], names: Sequence[str]
 ) -> list[numpy.ndarray | None]:
     """One array of example weights per output, or `None`; class weights are looked up by label."""
     result: list[numpy.ndarray | None] = [None] * len(labels)
     if sample_weight is not None:
-        arrays = batches.as_arrays(sample_weight, names, role="sample weights")
-        if len(arrays) not in (1, len(labels)):
-            raise ArgumentError(f"sample_weight has {len(arrays)} arrays for {len(labels)} outputs")
-        for place in range(len(labels)):
-            array = arrays[min(place, len(arrays) - 1)].astype(numpy.float32, copy=False)
-            result[place] = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-            if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
-                raise ShapeError(f"sample_weight must have one number per example, got {show_shape(array.shape)}")
+        result = [None if one is None else _one_each(one) for one in _by_output(sample_weight, names)]
     if class_weight:
         if len(labels) != 1:
             raise ArgumentError("class_weight works for a network of one output; use sample_weight for several")
-        label = labels[0]
-        classes = label.argmax(-1) if label.ndim == 2 and label.shape[1] > 1 else label.reshape(len(label), -1)[:, 0]
-        found = numpy.unique(classes)
-        for value in class_weight:
-            if value not in found:
-                raise LabelError(
-                    f"class_weight names class {value!r}, which is not among the labels "
-                    f"({', '.join(map(str, found[:20]))})"
-                )
-        by_class = numpy.array([class_weight.get(value, 1.0) for value in found.tolist()], numpy.float32)
-        own = by_class[numpy.searchsorted(found, classes)]
-        result[0] = own if result[0] is None else own * result[0]
+        by_class = _class_weights(class_weight, labels[0])
+        batches.same_rows({"labels": labels, "sample weights": [one for one in result if one is not None]})
+        result[0] = by_class if result[0] is None else by_class * result[0]
     return result
+
+
+def _by_output(given: Any, names: Sequence[str]) -> list[numpy.ndarray | None]:
+    """What was given by output; one array alone counts for all outputs."""
+    if isinstance(given, Mapping):
+        unknown = next((str(name) for name in given if name not in names), None)
+        if unknown is not None:
+            raise ArgumentError(f"sample_weight: the network has no output {unknown!r}{nearest(unknown, names)}")
+        some = {name: batches.as_arrays(value, role="sample weights")[0] for name, value in given.items()}
+        return [some.get(name) for name in names]
+    arrays = batches.as_arrays(given, role="sample weights")
+    if len(arrays) not in (1, len(names)):
+        raise ArgumentError(f"sample_weight has {len(arrays)} arrays for {len(names)} outputs ({', '.join(names)})")
+    return [*arrays] if len(arrays) == len(names) else [arrays[0]] * len(names)
+
+
+def _one_each(array: numpy.ndarray) -> numpy.ndarray:
+    flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if flat.ndim != 1:
+        raise ShapeError(f"sample_weight must have one number per example, got {show_shape(array.shape)}")
+    return flat.astype(numpy.float32, copy=False)
+
+
+def _class_weights(class_weight: Mapping[int, float], label: numpy.ndarray) -> numpy.ndarray:
+    """The weight of each example's class; classes that are not named weigh 1."""
+    for name, weight in class_weight.items():
+        if isinstance(name, bool) or not isinstance(name, (int, numpy.integer)) or name < 0:
+            raise LabelError(
+                f"class_weight names the class {name!r}; classes are whole numbers from 0, as in the labels"
+            )
+        if not isinstance(weight, (int, float, numpy.number)) or not math.isfinite(weight):
+            raise ArgumentError(f"class_weight gives class {name} the weight {weight!r}; give a finite number")
+    classes = label.argmax(-1) if label.ndim == 2 and label.shape[1] > 1 else label.reshape(len(label), -1)[:, 0]
+    found, places = numpy.unique(classes, return_inverse=True)
+    return numpy.array([class_weight.get(value, 1.0) for value in found.tolist()], numpy.float32)[places.reshape(-1)]

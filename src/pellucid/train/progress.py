@@ -7,16 +7,19 @@ import sys
 import time
 from typing import Any, TextIO
 
-from pellucid.train.callbacks import Callback, Logs
-from pellucid.train.history import show
+from pellucid.errors import ArgumentError
+from pellucid.train.callbacks import Callback
+from pellucid.train.history import Logs, show
 
 
 def progress(verbose: Any, epochs: int, steps: int | None, file: TextIO | None = None) -> Display | None:
     """The display for `verbose`: 0 none, 2 a line per epoch, 1 and "auto" a bar on a terminal and lines elsewhere."""
     stream = sys.stdout if file is None else file
-    if verbose in (0, False):
+    if verbose not in (0, 1, 2, "auto"):
+        raise ArgumentError(f"verbose must be 0, 1, 2 or 'auto', got {verbose!r}")
+    if not verbose:
         return None
-    animated = verbose in (1, True, "auto") and stream.isatty() and os.environ.get("TERM") != "dumb"
+    animated = verbose != 2 and stream.isatty() and os.environ.get("TERM") != "dumb"
     return Bar(stream, epochs, steps) if animated else Lines(stream, epochs)
 
 
@@ -24,7 +27,7 @@ class Display(Callback):
     """Base of what shows training; `close` gives the terminal back, however training ends."""
 
     def close(self) -> None:
-        pass
+        """Give the terminal back."""
 
 
 class Lines(Display):
@@ -37,15 +40,18 @@ class Lines(Display):
         self.began = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        self.stream.write(f"Epoch {epoch + 1}/{self.epochs}  {time.monotonic() - self.began:.1f}s  {figures(logs)}\n")
+        self.stream.write(f"Epoch {epoch + 1}/{self.epochs}  {time.monotonic() - self.began:.1f}s  {show(logs)}\n")
         self.stream.flush()
 
 
 class Bar(Display):
-    """A bar for the running epoch, which stays as a line once the epoch has ended."""
+    """A bar for the running epoch, which stays as a line once the epoch has ended.
+
+    Epochs of less than half a second are shown in passing, twenty times a second, and only the last one stays.
+    """
 
     def __init__(self, stream: TextIO, epochs: int, steps: int | None) -> None:
-        self.stream, self.epochs, self.steps = stream, epochs, steps or 1
+        self.stream, self.epochs, self.steps = stream, epochs, steps
         self.live: Any = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -61,23 +67,26 @@ class Bar(Display):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch, self.began = epoch, time.monotonic()
 
-    def on_progress(self, batch: int, logs: Logs | None = None) -> None:
-        done = batch / self.steps
-        bar = "━" * round(24 * done) + "╺" + "─" * (24 - round(24 * done))
-        left = (time.monotonic() - self.began) * (1 - done) / max(done, 1e-9)
-        self._update(
-            f"Epoch {self.epoch + 1}/{self.epochs} {bar} {batch}/{self.steps}  {left:.0f}s left  {figures(logs)}"
-        )
+    def on_progress(self, done: int, logs: Logs | None = None) -> None:
+        now = time.monotonic()
+        if now - self.shown < 0.05:
+            return
+        start = f"Epoch {self.epoch + 1}/{self.epochs}"
+        if self.steps is None:  # an iterable does not tell how long it is
+            self._update(f"{start} {done} batches  {now - self.began:.0f}s  {show(logs)}")
+            return
+        share = done / self.steps
+        bar = "━" * round(24 * share) + "╺" + "─" * (24 - round(24 * share))
+        left = (now - self.began) * (1 - share) / max(share, 1e-9)
+        self._update(f"{start} {bar} {done}/{self.steps}  {left:.0f}s left  {show(logs)}")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        line = f"Epoch {epoch + 1}/{self.epochs}  {time.monotonic() - self.began:.1f}s  {figures(logs)}"
-        last = epoch + 1 == self.epochs or self.model.stop_training
-        if last or time.monotonic() - self.shown > 0.05:  # an epoch of milliseconds need not be seen
-            self.shown = time.monotonic()
-            if last or time.monotonic() - self.began > 0.5:
-                self.live.console.print(self.text(line))
-            else:
-                self._update(line)
+        now = time.monotonic()
+        line = f"Epoch {epoch + 1}/{self.epochs}  {now - self.began:.1f}s  {show(logs)}"
+        if epoch + 1 == self.epochs or self.model.stop_training or now - self.began > 0.5:
+            self.live.console.print(self.text(line))
+        elif now - self.shown > 0.05:
+            self._update(line)
 
     def close(self) -> None:
         if self.live is not None:
@@ -85,9 +94,5 @@ class Bar(Display):
             self.live = None
 
     def _update(self, line: str) -> None:
+        self.shown = time.monotonic()
         self.live.update(self.text(line, overflow="ellipsis", no_wrap=True), refresh=True)
-
-
-def figures(logs: Logs | None) -> str:
-    """The figures of a line: `loss 0.1234  accuracy 0.9`."""
-    return "  ".join(f"{name} {show(value)}" for name, value in (logs or {}).items() if isinstance(value, (int, float)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy
 
-from pellucid.errors import ArgumentError, ModelFileError, PellucidError
+from pellucid.errors import ArgumentError, ModelFileError, PellucidError, StateError
 from pellucid.nn import losses, optimizers
 from pellucid.nn.construction import restoring
 from pellucid.nn.layer import set_values
@@ -23,32 +24,50 @@ KINDS: dict[str, type[Model]] = {"Model": Model, "Sequential": Sequential}
 def save_model(model: Model, filepath: str | Path, overwrite: bool = True, extra: dict[str, Any] | None = None) -> None:
     """Write a model into one file, replacing an old one only when the new one is whole.
 
-    `extra` is kept beside the model and given back by `read_model`. Raises `ModelFileError` where the file cannot be
-    written (the old one is intact) and `ArgumentError` for a file that exists where `overwrite` is false.
+    `extra` is kept beside the model and given back by `read_model`. Functions of your own cannot be in a file: a model
+    compiled with one is saved without its training state, which a warning says. Raises `ModelFileError` where the file
+    cannot be written (the old one is intact), `ArgumentError` for a file that exists where `overwrite` is false and
+    for a model of a class of your own, `StateError` for a network that is not built.
     """
     if not overwrite and Path(filepath).exists():
         raise ArgumentError(f"{filepath} exists; choose another path or overwrite=True")
-    model._need_network("save")
+    if not model.built:
+        raise StateError("save: the network has no weights yet; add Input(shape=…), or call fit before")
+    kind = next((name for name, kind in KINDS.items() if type(model) is kind), None)
+    if kind is None:
+        raise ArgumentError(
+            f"save: {type(model).__name__} is a class of your own, which a file cannot name; save a Model of the same "
+            "inputs and outputs: Model(model.inputs, model.outputs)"
+        )
+    training = _training(model)
     document = {
-        "kind": next(name for name, kind in KINDS.items() if type(model) is kind),
+        "kind": kind,
         "network": model.get_config(),
         "seed": model.seed,
-        "training": _training(model),
+        "training": training,
         "history": None if model.history is None else _history(model.history),
         "saved": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "extra": extra,
     }
     arrays = {f"weights/{place:04d}/{variable.name}": variable.value for place, variable in enumerate(model.variables)}
-    if model._objective is not None:
-        state = model.optimizer.variables
-        arrays.update(
-            {f"optimizer/{place:04d}/{variable.name}": variable.value for place, variable in enumerate(state)}
-        )
+    if training is not None:
+        for place, variable in enumerate(model.optimizer.variables):
+            arrays[f"optimizer/{place:04d}/{variable.name}"] = variable.value
     modelfile.write(filepath, document, arrays)
 
 
 def load_model(filepath: str | Path) -> Model:
-    """The model of a file, ready to predict and to train on; raises `ModelFileError` for anything malformed."""
+    """The model of a file, ready to predict and to train on; raises `ModelFileError` for anything malformed.
+
+    >>> import tempfile
+    >>> from pellucid.nn.layers import Dense
+    >>> model = Sequential([Dense(1, input_shape=(2,))])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(folder + "/m.safetensors")
+    ...     again = load_model(folder + "/m.safetensors")
+    >>> bool((again.predict([[1.0, 2.0]]) == model.predict([[1.0, 2.0]])).all())
+    True
+    """
     return read_model(filepath)[0]
 
 
@@ -59,8 +78,11 @@ def read_model(filepath: str | Path) -> tuple[Model, Any]:
         return _restore(document, arrays)
     except ModelFileError as error:
         raise ModelFileError(f"{filepath}: {error}") from error
-    except (PellucidError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise ModelFileError(f"{filepath}: the model's description is malformed: {error}") from error
+    # The description comes from outside: whatever is wrong with it is the file's fault and gets the one error for that.
+    except (PellucidError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError,
+            RecursionError, MemoryError) as error:  # fmt: skip
+        what = f"{type(error).__name__}: {error}"
+        raise ModelFileError(f"{filepath}: the model's description is malformed: {what[:500]}") from error
 
 
 def _restore(document: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> tuple[Model, Any]:
@@ -71,6 +93,11 @@ def _restore(document: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> tupl
     found = modelfile.fields(document, kinds, "model")
     if found["kind"] not in KINDS:
         raise ModelFileError(f"model.kind is {found['kind']!r}; known: {', '.join(KINDS)}")
+    if not 0 <= found["seed"] < 2**63:
+        raise ModelFileError(f"model.seed is {found['seed']}; it must be from 0 to 2⁶³-1")
+    foreign = next((name for name in arrays if name.split("/", 1)[0] not in ("weights", "optimizer")), None)
+    if foreign is not None:
+        raise ModelFileError(f"array {foreign!r} is neither of the weights nor of the optimizer")
     weights = _part(arrays, "weights")
     with restoring(sum(array.size for array in weights)):
         model = KINDS[found["kind"]].from_config(found["network"])
@@ -80,9 +107,7 @@ def _restore(document: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> tupl
     if found["training"] is not None:
         _restore_training(model, found["training"], _part(arrays, "optimizer"))
     if found["history"] is not None:
-        parts = modelfile.fields(found["history"], {"epoch": list, "history": dict, "params": dict}, "model.history")
-        model.history = History(parts["params"])
-        model.history.epoch, model.history.history = parts["epoch"], parts["history"]
+        model.history = _restore_history(found["history"])
     return model, found["extra"]
 
 
@@ -91,27 +116,38 @@ def _part(arrays: dict[str, numpy.ndarray], kind: str) -> list[numpy.ndarray]:
 
 
 def _training(model: Model) -> dict[str, Any] | None:
-    objective = model._objective
+    """How the model is trained, and how far it got; `None` where it is not compiled, or cannot be written."""
+    objective = model.objective
     if objective is None:
         return None
-    return {
-        "optimizer": objective.optimizer.get_config(),
-        "losses": [loss.get_config() for loss in objective.losses],
-        "loss_weights": objective.loss_weights,
-        "metrics": [[metric.get_config() for metric in listed] for listed in objective.metrics],
-        "weighted_metrics": [[metric.get_config() for metric in listed] for listed in objective.weighted_metrics],
-        "precision": model._precision,
-        "epochs_trained": model.epochs_trained,
-        "steps_trained": model.steps_trained,
-    }
+    objective.optimizer.build(model.trainable_variables)
+    try:
+        return {
+            "optimizer": objective.optimizer.get_config(),
+            "losses": [loss.get_config() for loss in objective.losses],
+            "loss_weights": objective.loss_weights,
+            "metrics": [[metric.get_config() for metric in listed] for listed in objective.metrics],
+            "weighted_metrics": [[metric.get_config() for metric in listed] for listed in objective.weighted_metrics],
+            "precision": model.precision,
+            "epochs_trained": model.epochs_trained,
+            "steps_trained": model.steps_trained,
+        }
+    except ArgumentError as error:
+        warnings.warn(f"saved without the state of training: {error}", stacklevel=4)
+        return None
 
 
 def _restore_training(model: Model, training: dict[str, Any], state: list[numpy.ndarray]) -> None:
-    kinds = {
+    kinds: modelfile.Kinds = {
         "optimizer": dict, "losses": list, "loss_weights": list, "metrics": list, "weighted_metrics": list,
         "precision": str, "epochs_trained": int, "steps_trained": int,
     }  # fmt: skip
     found = modelfile.fields(training, kinds, "model.training")
+    for name in ("epochs_trained", "steps_trained"):
+        if not 0 <= found[name] < 2**62:
+            raise ModelFileError(f"model.training.{name} is {found[name]}; it must be from 0 to 2⁶²")
+    if not all(isinstance(item, dict) for item in found["losses"]):
+        raise ModelFileError("model.training.losses must be descriptions of losses")
     model.compile(
         optimizers.get(found["optimizer"]),
         [losses.get(item) for item in found["losses"]],
@@ -126,9 +162,15 @@ def _restore_training(model: Model, training: dict[str, Any], state: list[numpy.
 
 
 def _history(history: History) -> dict[str, Any]:
-    figures = {name: [_number(value) for value in values] for name, values in history.history.items()}
-    return {"epoch": history.epoch, "history": figures, "params": history.params}
+    return {"epoch": history.epoch, "history": history.history, "params": history.params}
 
 
-def _number(value: Any) -> Any:
-    return numpy.asarray(value).tolist()
+def _restore_history(record: dict[str, Any]) -> History:
+    found = modelfile.fields(record, {"epoch": list, "history": dict, "params": dict}, "model.history")
+    if not all(type(epoch) is int for epoch in found["epoch"]):
+        raise ModelFileError("model.history.epoch must list whole numbers")
+    if not all(isinstance(values, list) for values in found["history"].values()):
+        raise ModelFileError("model.history.history must have a list for each figure")
+    history = History(found["params"])
+    history.epoch, history.history = found["epoch"], found["history"]
+    return history

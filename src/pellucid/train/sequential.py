@@ -16,7 +16,7 @@ from pellucid.train.model import Model
 
 
 class Sequential(Model):
-    """Layers one after another. The input's shape comes from `Input`, from the first layer's `input_shape`, or the data.
+    """Layers one after another. The input's shape comes from `Input`, the first layer's `input_shape`, or the data.
 
     >>> from pellucid.nn.layers import Dense
     >>> model = Sequential([Dense(10, input_shape=(1,), activation="relu"), Dense(1)])
@@ -25,19 +25,18 @@ class Sequential(Model):
     """
 
     def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None, seed: int | None = None) -> None:
-        self._start(seed)
+        self._prepare(seed)
         Layer.__init__(self, name=name)
-        self._given_seed = seed is not None
         self.layers: list[Layer] = []
         self._entry: Tensor | None = None
         for layer in layers or []:
             self._append(layer)
-        self._try_build()
+        self._connect_layers()
 
     def add(self, layer: Any) -> None:
         """Put a layer at the end."""
         self._append(layer)
-        self._try_build()
+        self._connect_layers()
 
     def pop(self) -> None:
         """Take the last layer away."""
@@ -45,14 +44,14 @@ class Sequential(Model):
             raise StateError("the network has no layers to take away")
         self.layers.pop()
         self.built = False
-        self._try_build()
+        self._connect_layers()
 
     def build(self, *shapes: Shape) -> None:
         """Connect the layers for an input of a shape, with the batch first: `model.build((None, 4))`."""
         (shape,) = shapes
         if self._entry is None:
-            self._entry = feed(tuple(shape), name="input")
-        self._try_build()
+            self._entry = feed(tuple(shape), self._input_dtype(), "input")
+        self._connect_layers()
 
     def _append(self, layer: Any) -> None:
         if isinstance(layer, Tensor) and isinstance(layer.node.op, Feed):
@@ -68,62 +67,37 @@ class Sequential(Model):
             raise ArgumentError(
                 f"{layer!r} stands twice in the network; make a second layer, or share it in a functional Model"
             )
-        if self._entry is None and not self.layers and layer.input_shape is not None:
-            self._entry = feed((None, *layer.input_shape), getattr(layer, "input_dtype", "float32"), "input")
         self.layers.append(layer)
+        if self._entry is None and len(self.layers) == 1 and layer.input_shape is not None:
+            self._entry = feed((None, *layer.input_shape), self._input_dtype(), "input")
 
-    def _try_build(self) -> None:
+    def _input_dtype(self) -> str:
+        """What the first layer takes: ids for an Embedding, else numbers."""
+        dtype: str = getattr(self.layers[0], "input_dtype", "float32") if self.layers else "float32"
+        return dtype
+
+    def _connect_layers(self) -> None:
         if self._entry is None or not self.layers:
             return
         value = self._entry
         for layer in self.layers:
             value = layer(value)
         self._connect([self._entry], [value])
-        if self._given_seed:
-            self._draw_weights()
 
     def _build_for(self, x: Any) -> None:
         if self.built or not self.layers:
             return
-        (array,) = batches.as_arrays(x, allow_missing=True)
-        shape = array.shape if array.ndim > 1 else (*array.shape, 1)
-        kind = (
-            "int32"
-            if array.dtype.kind in "iub" and getattr(self.layers[0], "input_dtype", "") == "int32"
-            else "float32"
-        )
-        self._entry = feed((None, *shape[1:]), kind, "input")
-        self._try_build()
-        self._late_compile()
-
-    def compile(self, *arguments: Any, **options: Any) -> None:
-        """As `Model.compile`; put off to the first call of `fit` where the input's shape is not known yet."""
-        self._late: tuple[Any, Any] | None = None
-        if not self.built and self.layers:
-            self._late = (arguments, options)
-        else:
-            super().compile(*arguments, **options)
-
-    def _late_compile(self) -> None:
-        late = getattr(self, "_late", None)
-        if late is not None:
-            arguments, options = late
-            self._late = None
-            super().compile(*arguments, **options)
-
-    def _compiled(self) -> Any:
-        if self._objective is None and getattr(self, "_late", None) is not None:
-            raise StateError(
-                "the input's shape is not known before fit sees data; add Input(shape=…) as the first layer"
-            )
-        return super()._compiled()
+        (array,) = batches.as_arrays(x, ["input"], allow_missing=True)
+        self.build((None, *(array.shape[1:] or (1,))))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Sequential:
+        """The network that `get_config` described; raises `ModelFileError` for anything else."""
         from pellucid.nn.description import connect
 
         inputs, outputs = connect(config)
         model = cls(name=config["name"])
         model._entry = inputs[0]
         model._connect(inputs, outputs)
+        model.trainable = config["trainable"]
         return model

@@ -5,8 +5,8 @@ A step is a single graph: forward pass, loss, derivatives, the optimizer's updat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -14,30 +14,21 @@ import numpy
 
 from pellucid import ops
 from pellucid.core.autodiff import gradients
-from pellucid.core.graph import Program, Tensor, scope
+from pellucid.core.graph import Program, Tensor, Variable, scope
 from pellucid.core.sources import feed
 from pellucid.core.spec import known
+from pellucid.execute.program import Executor, Runner
 from pellucid.nn.construction import Construction, constructing
 from pellucid.nn.losses import Loss
 from pellucid.nn.metrics import Metric
 from pellucid.nn.network import Network
-from pellucid.nn.optimizers import Optimizer
-
-
-@dataclass
-class Objective:
-    """What training aims at: a loss and metrics for each output, and the optimizer."""
-
-    losses: list[Loss]
-    loss_weights: list[float]
-    metrics: list[list[Metric]]
-    weighted_metrics: list[list[Metric]]
-    optimizer: Optimizer
+from pellucid.train.history import Logs
+from pellucid.train.objective import Objective
 
 
 @dataclass(frozen=True)
 class Signature:
-    """Everything that a step's graph depends on besides the network: sizes and dtypes of one batch."""
+    """Everything that a step's graph depends on besides the network: sizes of one batch, and whether it trains."""
 
     batch: int
     inputs: tuple[tuple[int, ...], ...]  # shapes of one example of each input
@@ -61,25 +52,50 @@ class Entry:
         mine = totals[self.start : self.stop]
         if self.metric is None:
             return float(mine[0]) / max(rows, 1)
-        parts, at = [], 0
-        for shape in self.sizes:
-            parts.append(mine[at : at + prod(shape)].reshape(shape))
-            at += prod(shape)
-        return self.metric.compute(*parts)
+        ends = numpy.cumsum([prod(shape) for shape in self.sizes])
+        parts = [part.reshape(shape) for part, shape in zip(numpy.split(mine, ends[:-1]), self.sizes, strict=True)]
+        result = self.metric.compute(*parts)
+        return float(result) if numpy.ndim(result) == 0 else result
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Step:
     """A program with the meaning of its outputs: `totals` leading ones are added up over an epoch into `entries`."""
 
     program: Program
-    entries: list[Entry] = field(default_factory=list)
+    entries: tuple[Entry, ...] = ()
     totals: int = 0
     keyed: bool = False
 
-    def logs(self, totals: numpy.ndarray, rows: int) -> dict[str, Any]:
+    def logs(self, totals: numpy.ndarray, rows: int) -> Logs:
         """The figures of an epoch, by name."""
         return {entry.name: entry.value(totals, rows) for entry in self.entries}
+
+
+class Steps:
+    """A network's steps on one executor, each made when first needed and kept."""
+
+    LIMIT = 64  # sizes of batches hardly vary; rows of predictions may vary without end
+
+    def __init__(self, executor: Executor, precision: str = "float32") -> None:
+        self.executor, self.precision = executor, precision
+        self._steps: dict[Hashable, Step] = {}
+        self._runners: dict[Step, Runner] = {}
+
+    def get(self, key: Hashable, make: Callable[[], Step]) -> Step:
+        """The step of a key, made where there is none."""
+        if key not in self._steps:
+            if len(self._steps) >= self.LIMIT:
+                forgotten = self._steps.pop(next(iter(self._steps)))
+                self._runners.pop(forgotten, None)
+            self._steps[key] = make()
+        return self._steps[key]
+
+    def runner(self, step: Step) -> Runner:
+        """The step's program, ready to run."""
+        if step not in self._runners:
+            self._runners[step] = self.executor.compile(step.program, self.precision)
+        return self._runners[step]
 
 
 def prediction_step(network: Network, signature: Signature) -> Step:
@@ -107,25 +123,15 @@ def objective_step(network: Network, objective: Objective, signature: Signature)
         outputs = network.forward(inputs, training=signature.training)
     parts = _losses(network, objective, labels, outputs, weights)
     with scope("loss"):
-        loss = _total(
-            [
-                part * weight if weight != 1.0 else part
-                for part, weight in zip(parts, objective.loss_weights, strict=True)
-            ]
-        )
-        if construction.penalties:
-            loss = loss + _total(construction.penalties)
-    updates = ()
-    if signature.training:
-        updates = _updates(network, objective.optimizer, loss, construction)
+        weighted = [
+            part if weight == 1.0 else part * weight for part, weight in zip(parts, objective.loss_weights, strict=True)
+        ]
+        loss = _total([*weighted, *construction.penalties])
+    updates = _updates(network, objective, loss, construction) if signature.training else ()
     totals, entries = _figures(network, objective, signature.batch, loss, parts, labels, outputs, weights)
-    fed = (
-        *inputs,
-        *labels,
-        *(weight for weight in weights if weight is not None),
-        *((key,) if key is not None else ()),
-    )
-    return Step(Program(fed, tuple(totals), updates), entries, len(totals), key is not None)
+    given = [*inputs, *labels, *(weight for weight in weights if weight is not None)]
+    program = Program((*given, key) if key is not None else tuple(given), tuple(totals), updates)
+    return Step(program, tuple(entries), len(totals), key is not None)
 
 
 def _feeds(network: Network, signature: Signature) -> list[Tensor]:
@@ -135,7 +141,13 @@ def _feeds(network: Network, signature: Signature) -> list[Tensor]:
     ]
 
 
-def _losses(network: Network, objective: Objective, labels: Any, outputs: Any, weights: Any) -> list[Tensor]:
+def _losses(
+    network: Network,
+    objective: Objective,
+    labels: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    weights: Sequence[Tensor | None],
+) -> list[Tensor]:
     parts = []
     for loss, label, output, weight, name in zip(
         objective.losses, labels, outputs, weights, network.output_names, strict=True
@@ -155,11 +167,13 @@ def _like_output(label: Tensor, output: Tensor, loss: Loss) -> Tensor:
     return label
 
 
-def _updates(network: Network, optimizer: Optimizer, loss: Tensor, construction: Construction) -> tuple[Any, ...]:
+def _updates(
+    network: Network, objective: Objective, loss: Tensor, construction: Construction
+) -> tuple[tuple[Variable, Tensor], ...]:
     parameters = network.trainable_variables
     found = gradients(loss, [parameter.tensor for parameter in parameters])
     with scope("optimizer"):
-        return (*optimizer.apply(found, parameters), *construction.updates)
+        return (*objective.optimizer.apply(found, parameters), *construction.updates)
 
 
 def _figures(
@@ -168,32 +182,33 @@ def _figures(
     batch: int,
     loss: Tensor,
     parts: Sequence[Tensor],
-    labels: Any,
-    outputs: Any,
-    weights: Any,
+    labels: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    weights: Sequence[Tensor | None],
 ) -> tuple[list[Tensor], list[Entry]]:
     """The outputs to add up over an epoch, and what they mean."""
     totals: list[Tensor] = [loss * float(batch)]
-    entries, at = [Entry("loss", 0, 1)], 1
+    entries = [Entry("loss", 0, 1)]
     several = len(outputs) > 1
-    for part, name in zip(parts, network.output_names, strict=True):
-        if several:
+    if several:
+        for part, name in zip(parts, network.output_names, strict=True):
+            entries.append(Entry(f"{name}_loss", len(totals), len(totals) + 1))
             totals.append(part * float(batch))
-            entries.append(Entry(f"{name}_loss", at, at + 1))
-            at += 1
+    at = len(totals)
     for place, (label, output, name) in enumerate(zip(labels, outputs, network.output_names, strict=True)):
-        with scope("metrics"):
-            truth = _like_output(label, output, objective.losses[place])
-            for metric, weight in (
-                *((metric, None) for metric in objective.metrics[place]),
-                *((metric, weights[place]) for metric in objective.weighted_metrics[place]),
-            ):
+        truth = _like_output(label, output, objective.losses[place])
+        chosen = [
+            *((metric, None) for metric in objective.metrics[place]),
+            *((metric, weights[place]) for metric in objective.weighted_metrics[place]),
+        ]
+        for metric, weight in chosen:
+            with scope("metrics"):
                 statistics = metric.statistics(truth, output, weight)
-                sizes = tuple(known(value.shape) for value in statistics)
-                size = sum(map(prod, sizes))
-                entries.append(Entry(f"{name}_{metric.name}" if several else metric.name, at, at + size, metric, sizes))
-                totals += statistics
-                at += size
+            sizes = tuple(known(value.shape) for value in statistics)
+            size = sum(map(prod, sizes))
+            entries.append(Entry(f"{name}_{metric.name}" if several else metric.name, at, at + size, metric, sizes))
+            totals += statistics
+            at += size
     return totals, entries
 
 
