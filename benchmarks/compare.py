@@ -135,11 +135,14 @@ class Comparison:
         found: dict[str, dict[str, float]] = {}
         each: dict[str, list[float]] = {engine.name: [] for engine in self.running}
         for engine in self.running:
-            engine.ask("prepare", job=str(self.path("seed")), precision="float32", seed=0)
-            engine.ask("train")
-            found[engine.name] = {"first": engine.ask("predict", calls=0)["first_seconds"]}
+            try:
+                engine.ask("prepare", job=str(self.path("seed")), precision="float32", seed=0)
+                engine.ask("train")
+                found[engine.name] = {"first": engine.ask("predict", calls=0)["first_seconds"]}
+            except EngineError as error:
+                say(str(error))
         for _ in range(self.options.rounds):
-            for engine in self.running:
+            for engine in (engine for engine in self.running if engine.name in found):
                 each[engine.name] += engine.ask("predict", calls=PREDICT_CALLS.get(engine.name, 1000))["seconds"]
         self.results.predict = {name: {**first, "each": median(each[name])} for name, first in found.items()}
 
@@ -174,11 +177,7 @@ def main(given: Sequence[str] | None = None) -> None:
         comparison.run()
     results = comparison.results
     results.machine["other_work"] = others.share()
-    for name, value in results.machine.items():
-        shown = value if not isinstance(value, dict) else ", ".join(f"{key} {item}" for key, item in value.items())
-        print(f"{name.replace('_', ' ')}: {shown}")
-    if results.peak:
-        print("peak: " + ", ".join(f"{kind} {speed:.0f} GFLOP/s" for kind, speed in results.peak.items()))
+    print(report.heading(results))
     if options.quick:
         print("--quick: the jobs were cut short; these figures show that all runs, and nothing more")
     print(f"\n{report.whole(results, {job: work.gflop_per_step for job, work in comparison.works.items()})}")

@@ -5,21 +5,27 @@ from __future__ import annotations
 import os
 import platform
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 
 def describe(threads: int) -> dict[str, Any]:
     """Processor, cores, instruction set, system and our build."""
-    from pellucid import _native
-
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": threads,
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "native": _native.info(),
+        "engine": _native().info() if _native() else "NumPy (the compiled engine is not installed)",
     }
+
+
+def _native() -> Any:
+    try:
+        return import_module("pellucid._native")
+    except ImportError:
+        return None
 
 
 def _processor() -> str:
@@ -35,10 +41,10 @@ def _processor() -> str:
 
 def peak(seconds: float = 0.3, repeats: int = 3) -> dict[str, float]:
     """GFLOP/s of our own product of 1024×1024 matrices, by precision: the best of several tries."""
-    from pellucid import _native
-
+    if (native := _native()) is None:
+        return {}
     kinds = ("float32", "bfloat16")
-    tries = [{kind: _native.peak(kind, seconds) for kind in kinds} for _ in range(repeats)]
+    tries = [{kind: native.peak(kind, seconds) for kind in kinds} for _ in range(repeats)]
     return {kind: max(found[kind] for found in tries) for kind in kinds}
 
 

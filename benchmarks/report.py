@@ -8,6 +8,8 @@ from statistics import mean, median, stdev
 from bars import BARS, PEERS, Results
 from training import Timing
 
+BUSY = 0.1  # the share of other work above which figures of several threads mean little
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table with columns of equal width.
@@ -23,6 +25,23 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
 
     return "\n".join([line(header), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)])
+
+
+def heading(results: Results) -> str:
+    """The machine, what ran, and how far the figures can be trusted."""
+    lines = []
+    for name, value in results.machine.items():
+        if name != "other_work":
+            shown = ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else value
+            lines.append(f"{name}: {shown}")
+    if results.peak:
+        lines.append("peak: " + ", ".join(f"{kind} {speed:.0f} GFLOP/s" for kind, speed in results.peak.items()))
+    other = results.machine.get("other_work")
+    if other is not None:
+        lines.append(f"other processes took {other:.0%} of the processors meanwhile")
+        if other > BUSY:
+            lines.append("that is too much: threads that wait for each other lose far more than this share; repeat it")
+    return "\n".join(lines)
 
 
 def training(results: Results, gflop: dict[str, float]) -> str:

@@ -1,0 +1,186 @@
+"""The comparison runs from end to end on tiny jobs, and its arithmetic is right. Nothing here is a measurement."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+def tiny(name: str) -> Any:
+    import workloads
+
+    work = workloads.make(name, workloads.stand_in(64))
+    if name == "seed":
+        return replace(work, epochs=20)
+    return replace(work, x=work.x[:64], y=work.y[:64], units=(784, 16, 10), batch=16, epochs=5)
+
+
+def test_jobs_are_what_they_say() -> None:
+    import workloads
+
+    digits = workloads.stand_in(60_000)
+    seed, mlp, wide = (workloads.make(name, digits) for name in workloads.NAMES)
+    assert (seed.steps, mlp.steps, wide.steps) == (800, 400, 40)
+    assert (seed.steps_per_epoch, mlp.batch, wide.batch) == (4, 128, 512)
+    # 784·128 twice (no gradient to the input), 128·10 three times, for 128 rows, a multiplication and an addition each
+    assert mlp.gflop_per_step == pytest.approx(2e-9 * 128 * (2 * 784 * 128 + 3 * 128 * 10))
+    assert workloads.make("mlp", digits, share=0.02).steps == 8
+
+
+def test_stand_in_is_the_same_every_time() -> None:
+    import workloads
+
+    (x, y), (again, labels) = workloads.stand_in(100), workloads.stand_in(100)
+    assert x.shape == (100, 784)
+    assert x.dtype == np.float32
+    assert 0.1 < np.mean(x > 0) < 0.25  # MNIST: 0.19
+    np.testing.assert_array_equal(x, again)
+    np.testing.assert_array_equal(y, labels)
+
+
+def test_jobs_survive_the_file(tmp_path: Path) -> None:
+    import workloads
+
+    for name in workloads.NAMES:
+        work = tiny(name)
+        work.save(tmp_path / "job.npz")
+        read = workloads.Workload.read(tmp_path / "job.npz")
+        assert (read.name, read.units, read.batch, read.epochs) == (name, work.units, work.batch, work.epochs)
+        np.testing.assert_array_equal(read.x, work.x)
+        np.testing.assert_array_equal(read.y, work.y)
+
+
+def test_losses_by_hand() -> None:
+    import workloads
+
+    classes, line = tiny("mlp"), tiny("seed")
+    assert workloads.loss(classes, np.full((64, 10), 1000.0)) == pytest.approx(math.log(10))
+    assert workloads.loss(line, line.y + 3) == pytest.approx(9)
+
+
+@pytest.mark.parametrize("engine", ["pellucid", "torch", "jax", "sklearn", "keras"])
+def test_every_engine_learns(engine: str, tmp_path: Path) -> None:
+    import engines
+    from processes import Engine, EngineError
+
+    if absent := engines.missing(engine):
+        pytest.skip(f"{', '.join(absent)} not installed")
+    running = Engine(engine, threads=1)
+    try:
+        for name in ("seed", "mlp"):
+            work = tiny(name)
+            work.save(tmp_path / "job.npz")
+            for precision in running.precisions:
+                running.ask("prepare", job=str(tmp_path / "job.npz"), precision=precision, seed=1)
+                running.ask("train")
+                before = running.ask("loss")["loss"]
+                assert running.ask("train")["seconds"] > 0
+                assert running.ask("loss")["loss"] < before
+                assert len(running.ask("predict", calls=20)["seconds"]) == 2
+        with pytest.raises(EngineError, match="cannot prepare"):
+            running.ask("prepare", job=str(tmp_path / "absent.npz"), precision="float32", seed=0)
+    finally:
+        running.close()
+
+
+def test_an_engine_that_cannot_start_says_so() -> None:
+    from processes import Engine, EngineError
+
+    with pytest.raises(EngineError, match="no_such_engine ended"):
+        Engine("no_such_engine", threads=1)
+
+
+def results() -> Any:
+    """Ours takes 2 µs a step, JAX 8, PyTorch 100; nothing else was measured."""
+    from bars import Results
+    from training import Timing
+
+    found = Results(peak={"float32": 100.0})
+    for engine, each in (("pellucid", 2e-6), ("jax", 8e-6), ("torch", 100e-6)):
+        seconds = [each * 800, each * 800, each * 8000]  # a disturbed round does not move the median
+        found.training.append(Timing("seed", "float32", engine, 800, 0.1, seconds, seconds, 0.01))
+    return found
+
+
+def test_bars_are_judged_by_ratios_of_medians() -> None:
+    from bars import BARS, Bar, faster
+
+    found = results()
+    verdicts = {bar.judge(found)[1]: bar.judge(found)[2:] for bar in BARS if bar.job == "seed float32"}
+    assert verdicts["≥ 2.5 × JAX"] == ("4", "4", "met")
+    assert verdicts["≥ 80 × PyTorch"] == ("50", "50", "MISSED")
+    assert verdicts["≥ 2000 × Keras"] == ("–", "", "not measured")
+    best = faster("seed", "float32", 4.5, "× best", ("torch", "float32"), ("jax", "float32"))
+    assert best.judge(found)[4] == "MISSED"
+    assert Bar("help", "s", 0.1, lambda _: 0.05, at_most=True).judge(found)[1:] == ("≤ 0.1 s", "0.05", "", "met")
+
+
+def test_report_shows_every_part() -> None:
+    import report
+    from whole import Housing
+
+    found = results()
+    found.losses = {"seed float32": {"pellucid": [0.1, 0.2], "jax": [0.1, 0.2]}}
+    found.article = {"pellucid": 0.2}
+    found.startup = {"import numpy": 0.1, "import pellucid": 0.12}
+    found.predict = {"pellucid": {"first": 1e-3, "each": 2e-6}}
+    found.housing = {"pellucid": Housing([3.0], [0.82])}
+    text = report.whole(found, {"seed": 1e-4})
+    for expected in ("8.00 (4)", "50%", "+0.0", "0.200", "2.0", "0.8200"):
+        assert expected in text, expected
+    assert "20" in next(line for line in text.splitlines() if "beyond NumPy's" in line)
+
+
+def test_the_program_from_end_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import compare
+
+    pytest.importorskip("pellucid._native")
+    monkeypatch.setattr(compare, "limit_processors", lambda threads: None)
+    monkeypatch.setattr(compare.machine, "peak", lambda: {"float32": 100.0, "bfloat16": 200.0})
+    out = tmp_path / "results.json"
+    compare.main(
+        [
+            "--quick",
+            "--jobs",
+            "seed,losses,predict,article",
+            "--engines",
+            "sklearn",
+            "--rounds",
+            "1",
+            "--json",
+            str(out),
+        ]
+    )
+    printed = capsys.readouterr().out
+    assert "Training, µs per step" in printed
+    assert "Final loss" in printed
+    saved = json.loads(out.read_text())
+    ours = next(timing for timing in saved["training"] if timing["engine"] == "pellucid")
+    assert ours["steps"] == 16
+    assert len(ours["seconds"]) == 1
+    assert saved["predict"]["pellucid"]["each"] > 0
+
+
+def test_unknown_parts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    import compare
+
+    with pytest.raises(SystemExit):
+        compare.arguments(["--jobs", "seed,speed"])
+    assert "unknown: speed" in capsys.readouterr().err
+    assert sys.path[0] == str(BENCHMARKS)
