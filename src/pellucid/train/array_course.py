@@ -8,13 +8,12 @@ from typing import Any
 from pellucid.core.graph import Program, Variable
 from pellucid.core.random import make_key
 from pellucid.execute.program import Loop, LoopSpec, Status
-from pellucid.train.callbacks import Callbacks
+from pellucid.train.callback import Callbacks
 from pellucid.train.history import Logs
 from pellucid.train.interrupts import whole_steps
 from pellucid.train.nonfinite import Feeds, all_finite, bad_id, not_finite
+from pellucid.train.programs import SLICE, gathered
 from pellucid.train.step import Step
-
-SLICE = 0.1  # seconds between two looks of Python at a running loop: progress, Ctrl-C
 
 
 class ArrayCourse:
@@ -92,12 +91,11 @@ class ArrayCourse:
 
     def batch(self, step: int) -> tuple[Program, Feeds]:
         rows = self.loop.rows(step)
-        sized = (one.program for one in self.steps if one.program.inputs[0].shape[0] == len(rows))
-        program = next(sized, self.steps[0].program)
-        arrays = [
-            source[rows].astype(feed.dtype) for source, feed in zip(self.spec.sources, program.inputs, strict=False)
-        ]
-        return program, dict(zip(program.inputs, [*arrays, make_key(self.spec.seed, step)], strict=False))
+        program = next(one.program for one in self.steps if one.program.inputs[0].shape[0] == len(rows))
+        feeds = gathered(self.spec, program, rows)
+        if self.spec.keyed:
+            feeds[program.inputs[-1]] = make_key(self.spec.seed, step)
+        return program, feeds
 
     def place(self, step: int) -> str:
         epoch, batch = divmod(step - self.spec.first_step, self.spec.steps_per_epoch)

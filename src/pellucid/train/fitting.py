@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
-from pellucid.train.callbacks import Callbacks
+from pellucid.train.callback import Callbacks
 from pellucid.train.history import History, Logs
 
 Validate = Callable[[], Logs]

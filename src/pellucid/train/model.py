@@ -13,7 +13,6 @@ import numpy
 
 from pellucid.core.graph import Tensor
 from pellucid.core.random import make_key
-from pellucid.core.spec import known
 from pellucid.data import batches
 from pellucid.errors import ArgumentError, DataError, LabelError, StateError
 from pellucid.execute import executor as find_executor
@@ -23,15 +22,15 @@ from pellucid.nn.layer import Layer
 from pellucid.nn.network import Network
 from pellucid.nn.optimizers import Optimizer
 from pellucid.train import inputs as feeding
-from pellucid.train.array_course import SLICE, ArrayCourse
-from pellucid.train.callbacks import Callback, Callbacks
+from pellucid.train.array_course import ArrayCourse
+from pellucid.train.callback import Callback, Callbacks
 from pellucid.train.fitting import Course, Fitting, Validate
 from pellucid.train.history import History, Logs, show
 from pellucid.train.inputs import Examples
-from pellucid.train.nonfinite import bad_id
 from pellucid.train.objective import Choice, Objective
+from pellucid.train.programs import Programs
 from pellucid.train.progress import progress
-from pellucid.train.step import Signature, Step, Steps, objective_step, prediction_step
+from pellucid.train.step import Step
 from pellucid.train.stream_course import BatchTraining, StreamCourse, evaluate_stream, parts
 
 PRECISIONS = ("float32", "bfloat16")
@@ -71,16 +70,11 @@ class Model(Network):
         self.epochs_trained = self.steps_trained = 0
         self.objective: Objective | None = None
         self._choice: Choice | None = None
-        self._use(find_executor(), "float32")
-
-    def _use(self, executor: Executor, precision: str) -> None:
-        """Make programs anew from now on, for an executor and a precision."""
-        self._steps = Steps(executor, precision)
-        self._quick: dict[tuple[Any, ...], Runner] = {}  # predictions, by shape and dtype of what was asked last
+        self._programs = Programs(self, find_executor())
 
     def _connect(self, inputs: list[Tensor], outputs: list[Tensor]) -> None:
         super()._connect(inputs, outputs)
-        self._use(self.executor, self.precision)
+        self._programs = Programs(self, self.executor, self.precision)
         new = [layer for layer in _leaves(self) if layer not in _initialized]
         _initialized.update(new)
         if self._draws is not None:
@@ -103,12 +97,12 @@ class Model(Network):
     @property
     def executor(self) -> Executor:
         """What runs this model's programs."""
-        return self._steps.executor
+        return self._programs.executor
 
     @property
     def precision(self) -> str:
         """In what products are computed."""
-        return self._steps.precision
+        return self._programs.precision
 
     # Compile
 
@@ -133,7 +127,7 @@ class Model(Network):
         choice = Choice(optimizer, loss, loss_weights, metrics, weighted_metrics)
         self.objective = choice.objective(self) if self.built else None
         self._choice = choice
-        self._use(runs_on, precision)
+        self._programs = Programs(self, runs_on, precision)
 
     # Fit
 
@@ -253,13 +247,17 @@ class Model(Network):
         step, totals = self.run_batch(data, training=False)
         return _returned(step.logs(totals, data.rows), return_dict)
 
+    def step(self, data: Examples, rows: int, training: bool) -> Step:
+        """The step for examples of these shapes, `rows` at a time."""
+        return self._programs.objective(self._compiled(), data.signature(rows, training))
+
     def run_batch(self, data: Examples, training: bool) -> tuple[Step, numpy.ndarray]:
         """Run one step on all rows of the examples; returns it with its totals."""
         step = self.step(data, data.rows, training)
         arrays = data.as_fed(step.program.inputs)
         if step.keyed:
             arrays.append(make_key(self.seed, self.steps_trained))
-        outputs = self._run(step, arrays)
+        outputs = self._programs.run(step, arrays)
         self.steps_trained += training
         return step, numpy.concatenate([numpy.ravel(value).astype(numpy.float64) for value in outputs])
 
@@ -298,18 +296,15 @@ class Model(Network):
 
     def _evaluate(self, data: Examples, size: int | None) -> Logs:
         batch = feeding.batch_size(size or feeding.large_batch(self, data.rows), data.rows)
-        steps = [self.step(data, rows, training=False) for rows in feeding.sizes(data.rows, batch)]
-        programs = [step.program for step in steps]
-        totals = self._run_loop(LoopSpec(programs, batch, data.arrays, totals=steps[0].totals))
-        return steps[0].logs(totals, data.rows)
+        return self._programs.evaluate(self._compiled(), data, batch)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None) -> Any:
         """The outputs for some examples: an array [rows, …], or a list of them for several outputs. Quiet and quick.
 
         `x` may be an iterable of batches, of which `steps` are used.
         """
-        if type(x) is numpy.ndarray and (runner := self._quick.get((x.shape, x.dtype))) is not None:
-            outputs = self._asked_again(runner, x)
+        if type(x) is numpy.ndarray and (runner := self._programs.quick.get((x.shape, x.dtype))) is not None:
+            outputs = _asked_again(runner, x)
             if outputs is not None:
                 return outputs[0] if len(outputs) == 1 else outputs
         if not self.built:
@@ -322,30 +317,15 @@ class Model(Network):
         arrays = self._inputs(x)
         rows = batches.same_rows({"features": arrays})
         if rows <= (batch_size or 32):
-            step = self._prediction(arrays, rows)
-            outputs = self._run(step, [a.astype(v.dtype, copy=False) for a, v in zip(arrays, self.inputs, strict=True)])
-            if len(arrays) == 1 and arrays[0] is x and x.dtype == self.inputs[0].dtype:
-                if len(self._quick) >= Steps.LIMIT:
-                    self._quick.clear()
-                self._quick[x.shape, x.dtype] = self._steps.runner(step)
+            step = self._programs.prediction(arrays, rows)
+            fed = [array.astype(value.dtype, copy=False) for array, value in zip(arrays, self.inputs, strict=True)]
+            outputs = self._programs.run(step, fed)
+            if len(fed) == 1 and fed[0] is x:
+                self._programs.keep_quick(x, step)
         else:
-            outputs = self._predict_loop(arrays, rows, batch_size or feeding.large_batch(self, rows))
+            size = batch_size or feeding.large_batch(self, rows)
+            outputs = self._programs.predict(arrays, rows, feeding.batch_size(size, rows))
         return outputs[0] if len(outputs) == 1 else outputs
-
-    def _asked_again(self, runner: Runner, x: numpy.ndarray) -> list[numpy.ndarray] | None:
-        """The outputs for a shape that was asked before, in 2 µs; `None` for what only the longer way can judge."""
-        try:
-            outputs = runner(x)
-        except ValueError:
-            return None
-        return outputs if numpy.isfinite(x).all() else None
-
-    def _predict_loop(self, arrays: list[numpy.ndarray], rows: int, size: int) -> list[numpy.ndarray]:
-        batch = feeding.batch_size(size, rows)
-        programs = [self._prediction(arrays, count).program for count in feeding.sizes(rows, batch)]
-        results = [numpy.empty((rows, *known(value.shape)[1:]), value.dtype) for value in programs[0].outputs]
-        self._run_loop(LoopSpec(programs, batch, arrays, collects=results))
-        return results
 
     def _predict_stream(self, source: Iterable[Any], steps: int | None) -> Any:
         made = [self.predict(item[0] if isinstance(item, tuple) else item) for item in islice(source, steps)]
@@ -354,48 +334,6 @@ class Model(Network):
         if len(self.outputs) == 1:
             return numpy.concatenate(made)
         return [numpy.concatenate(outputs) for outputs in zip(*made, strict=True)]
-
-    # Programs, and running them
-
-    def step(self, data: Examples, rows: int, training: bool) -> Step:
-        """The step for examples of these shapes, `rows` at a time."""
-        objective = self._compiled()
-        signature = data.signature(rows, training)
-        if training:
-            parameters = self.trainable_variables
-            objective.optimizer.build(parameters)
-            key: Any = (signature, tuple(map(id, parameters)))
-        else:
-            key = signature
-        return self._steps.get(key, lambda: objective_step(self, objective, signature))
-
-    def _prediction(self, arrays: Sequence[numpy.ndarray], rows: int) -> Step:
-        signature = Signature(rows, tuple(array.shape[1:] for array in arrays))
-        return self._steps.get(("prediction", signature), lambda: prediction_step(self, signature))
-
-    def _run(self, step: Step, arrays: list[numpy.ndarray]) -> list[numpy.ndarray]:
-        try:
-            return self._steps.runner(step)(*arrays)
-        except DataError:
-            raise
-        except ValueError as error:  # the engine does not know which id it was, nor in which layer
-            raise bad_id(step.program, dict(zip(step.program.inputs, arrays, strict=True)), "features") from error
-
-    def _run_loop(self, spec: LoopSpec) -> numpy.ndarray:
-        """Run through a dataset once, without training; returns the totals."""
-        loop = self.executor.loop(spec, self.precision)
-        while (status := loop.advance(SLICE, 1)) == "time":
-            pass
-        if status == "id":
-            rows = loop.rows(loop.step)
-            program = next(program for program in spec.programs if program.inputs[0].shape[0] == len(rows))
-            arrays = [
-                source[rows].astype(feed.dtype) for source, feed in zip(spec.sources, program.inputs, strict=True)
-            ]
-            feeds = dict(zip(program.inputs, arrays, strict=True))
-            raise bad_id(program, feeds, f"features, rows {rows[0]} to {rows[-1]} (counted from 0)")
-        totals: numpy.ndarray = loop.take_totals()[0] if spec.totals else numpy.zeros(0)
-        return totals
 
     # Data in
 
@@ -465,6 +403,15 @@ def _leaves(network: Network) -> Iterator[Layer]:
             yield from _leaves(layer)
         else:
             yield layer
+
+
+def _asked_again(runner: Runner, x: numpy.ndarray) -> list[numpy.ndarray] | None:
+    """The outputs for a shape that was asked before, in 2 µs; `None` for what only the longer way can judge."""
+    try:
+        outputs = runner(x)
+    except ValueError:
+        return None
+    return outputs if numpy.isfinite(x).all() else None
 
 
 def _returned(logs: Logs, return_dict: bool) -> Any:

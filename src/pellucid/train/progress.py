@@ -8,7 +8,7 @@ import time
 from typing import Any, TextIO
 
 from pellucid.errors import ArgumentError
-from pellucid.train.callbacks import Callback
+from pellucid.train.callback import Callback
 from pellucid.train.history import Logs, show
 
 

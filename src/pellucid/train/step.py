@@ -5,7 +5,7 @@ A step is a single graph: forward pass, loss, derivatives, the optimizer's updat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -17,7 +17,6 @@ from pellucid.core.autodiff import gradients
 from pellucid.core.graph import Program, Tensor, Variable, scope
 from pellucid.core.sources import feed
 from pellucid.core.spec import known
-from pellucid.execute.program import Executor, Runner
 from pellucid.nn.construction import Construction, constructing
 from pellucid.nn.losses import Loss
 from pellucid.nn.metrics import Metric
@@ -70,32 +69,6 @@ class Step:
     def logs(self, totals: numpy.ndarray, rows: int) -> Logs:
         """The figures of an epoch, by name."""
         return {entry.name: entry.value(totals, rows) for entry in self.entries}
-
-
-class Steps:
-    """A network's steps on one executor, each made when first needed and kept."""
-
-    LIMIT = 64  # sizes of batches hardly vary; rows of predictions may vary without end
-
-    def __init__(self, executor: Executor, precision: str = "float32") -> None:
-        self.executor, self.precision = executor, precision
-        self._steps: dict[Hashable, Step] = {}
-        self._runners: dict[Step, Runner] = {}
-
-    def get(self, key: Hashable, make: Callable[[], Step]) -> Step:
-        """The step of a key, made where there is none."""
-        if key not in self._steps:
-            if len(self._steps) >= self.LIMIT:
-                forgotten = self._steps.pop(next(iter(self._steps)))
-                self._runners.pop(forgotten, None)
-            self._steps[key] = make()
-        return self._steps[key]
-
-    def runner(self, step: Step) -> Runner:
-        """The step's program, ready to run."""
-        if step not in self._runners:
-            self._runners[step] = self.executor.compile(step.program, self.precision)
-        return self._runners[step]
 
 
 def prediction_step(network: Network, signature: Signature) -> Step:

@@ -15,7 +15,7 @@ import numpy
 from pellucid.core.graph import Program, Variable
 from pellucid.core.random import make_key
 from pellucid.errors import ArgumentError, DataError
-from pellucid.train.callbacks import Callbacks
+from pellucid.train.callback import Callbacks
 from pellucid.train.history import Logs
 from pellucid.train.inputs import Examples
 from pellucid.train.interrupts import whole_steps
