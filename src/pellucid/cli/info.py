@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib import metadata
 from importlib.util import find_spec
@@ -66,10 +67,10 @@ def _native() -> dict[str, Any] | None:
     if not find_spec("pellucid._native"):
         return None
     from pellucid import _native
-    from pellucid.execute.native import THREADS
 
     found: dict[str, Any] = _native.info()
-    return {**found, "threads": THREADS}
+    asked = os.environ.get("PELLUCID_THREADS", "")
+    return {**found, "threads": int(asked) if asked.isdigit() and int(asked) else found["threads"]}
 
 
 def _version(name: str) -> str | None:
