@@ -41,7 +41,7 @@ def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     found = list(_BLOCK.finditer(text))
     result = []
-    for match, after in zip(found, [*found[1:], None], strict=True):
+    for match, after in zip(found, [*found[1:], None], strict=False):
         follows = after is not None and after[1] == "text" and not text[match.end() : after.start()].strip()
         if match[1] in ("python", "sh"):
             line = text.count("\n", 0, match.start()) + 2
