@@ -22,6 +22,8 @@ class Packed final : public Kernel {
     pack_x_ = pack_function(pairs_, p.x.dtype);
     pack_w_ = pack_function(pairs_, p.w.dtype);
     x_direct_ = reads_directly(p.x);
+    // Rows that collide must fit the ways of a set, of which there are 12 or more where a tile could be taller.
+    tile_height_ = x_direct_ && p.x.inner == 1 && rows_collide(p.x) ? std::min(tile_rows, 10) : tile_rows;
 
     split(threads);
     if (!product_.output.partial && units_ > block_) {
@@ -59,13 +61,15 @@ class Packed final : public Kernel {
     Range elements;
   };
 
-  // Whether the tiles may broadcast from the operand itself: its units stand in memory as they are needed, and either
-  // they are used too little to repay a copy, or neighbouring rows do not meet in the same cache sets.
+  // Whether neighbouring rows of x (or of its inner dimension) meet in the same sets of the first-level cache.
+  bool rows_collide(const Operand& x) const { return (x.inner == 1 ? x.across / per_unit_ : x.inner) % 1024 == 0; }
+
+  // Whether the tiles may broadcast from the operand itself: its units stand in memory as they are needed, and a copy
+  // would not be repaid.
   bool reads_directly(const Operand& x) const {
     const bool units =
         pairs_ ? x.inner == 1 && x.across % 2 == 0 && product_.inner % 2 == 0 : x.dtype == Dtype::float32;
-    const std::int64_t stride = x.inner == 1 ? x.across / per_unit_ : x.inner;
-    return units && (product_.columns <= 2 * tile_columns || stride % 1024 != 0);
+    return units && (product_.columns <= 2 * tile_columns || !rows_collide(x));
   }
 
   void split(int threads) {
@@ -100,7 +104,7 @@ class Packed final : public Kernel {
 
   void multiply_block(const Product& p, Range rows, Range columns, const Block& block, float* x_memory) const {
     const std::int64_t height = rows.end - rows.begin;
-    const int tiles = static_cast<int>((height + tile_rows - 1) / tile_rows);
+    const int tiles = static_cast<int>((height + tile_height_ - 1) / tile_height_);
     float* const w_memory = x_memory + x_size_;
     if (!x_direct_) {
       for (int t = 0; t < tiles; ++t) {
@@ -155,7 +159,7 @@ class Packed final : public Kernel {
   Product product_;
   bool pairs_ = false, x_direct_ = false;
   std::int64_t per_unit_ = 1, units_ = 0, block_ = 0, group_ = 0, x_size_ = 0, part_size_ = 0;
-  int batch_parts_ = 1, row_parts_ = 1, column_parts_ = 1;
+  int tile_height_ = tile_rows, batch_parts_ = 1, row_parts_ = 1, column_parts_ = 1;
   Pack pack_x_, pack_w_;
   Scratch scratch_, partial_;
 };
