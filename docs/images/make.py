@@ -15,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 import pellucid
 from pellucid.data.split import split
 
-SEED = 2937395322  # of the run that the README shows
+SEED = 3452928530  # of the run that the README shows
 
 INK, GREY, BLUE, ORANGE = "#1f2933", "#8a94a0", "#1b6ca8", "#d9822b"
 DENSITY = LinearSegmentedColormap.from_list("density", ["#dcebf5", "#7fb8dc", "#1b6ca8", "#0b2e4f"])
