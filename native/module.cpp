@@ -154,7 +154,7 @@ class PythonPlan {
     const auto start = clock::now();
     plan_->run();
     seconds_ = std::chrono::duration<double>(clock::now() - start).count();
-    if (plan_->take_bad_id()) refuse("an id is out of range");
+    if (plan_->take_bad_id()) throw nb::index_error("an id is out of range");
   }
 
   void fill(int id, const View& source) {

@@ -1,9 +1,11 @@
 // `elementwise`: a short program of opcodes over numbered registers, run block by block in the first-level cache.
 //
-// A register is a block of float32 numbers. Where an operand or result is a float32 array of the full shape, its
-// register is the array itself and nothing is copied. Other operands are converted or broadcast into scratch: those
+// A register is a block of float32 numbers, or of whole ones where an opcode `int32_…` reads or writes it. Where an
+// operand or result is an array of just that type in the full shape, its register is the array itself and nothing is
+// copied. Other operands are converted or broadcast into scratch: those
 // that repeat (scalars, rows) once per run, into a buffer long enough that every block is one contiguous piece of it;
-// the rest once per block. Results that are not float32 are converted after each block.
+// the rest once per block. Results of another type are converted after each block.
+#include <map>
 #include <sstream>
 
 #include "../threads.hpp"
@@ -39,15 +41,32 @@ struct Step {
 struct Fetch {
   const Reader* reader;
   float* to;
+  bool whole;
+
+  void run(std::int64_t begin, std::int64_t n) const {
+    if (whole)
+      reader->read(reinterpret_cast<std::int32_t*>(to), begin, n);
+    else
+      reader->read(to, begin, n);
+  }
 };
 
 struct Store {
   Place from;
   void* to;
   Dtype dtype;
+  bool whole;
 
   void run(std::int64_t begin, std::int64_t n) const {
-    const float* x = from(begin);
+    if (whole)
+      convert_all(reinterpret_cast<const std::int32_t*>(from(begin)), begin, n);
+    else
+      convert_all(from(begin), begin, n);
+  }
+
+ private:
+  template <typename Source>
+  void convert_all(const Source* x, std::int64_t begin, std::int64_t n) const {
     with_type(dtype, [&](auto type) {
       auto* y = static_cast<decltype(type)*>(to) + begin;
       for (std::int64_t i = 0; i < n; ++i) y[i] = convert<decltype(type)>(x[i]);
@@ -64,7 +83,7 @@ struct Program {
   void run(std::int64_t begin, std::int64_t end) const {
     for (; begin < end; begin += block) {
       const std::int64_t n = std::min(block, end - begin);
-      for (const Fetch& fetch : fetches) fetch.reader->read(fetch.to, begin, n);
+      for (const Fetch& fetch : fetches) fetch.run(begin, n);
       for (const Step& step : steps)
         step.loop(step.y(begin), step.sources[0](begin), step.sources[1](begin), step.sources[2](begin), padded(n));
       for (const Store& s : stores) s.run(begin, n);
@@ -117,7 +136,7 @@ class Elementwise final : public Kernel {
     std::int64_t period, length;
 
     void run() const {  // once, then copies that double
-      fetch.reader->read(fetch.to, 0, std::min(period, length));
+      fetch.run(0, std::min(period, length));
       for (std::int64_t n = period; n < length; n *= 2)
         std::memcpy(fetch.to + n, fetch.to, static_cast<std::size_t>(std::min(n, length - n)) * sizeof(float));
     }
@@ -126,6 +145,11 @@ class Elementwise final : public Kernel {
   void parse(const Attributes& attributes) {
     immediates_ = attributes.reals("immediates");
     std::vector<bool> written(inputs_.size(), true);
+    std::map<int, bool> whole;  // of registers, and of immediate i under -1-i, once it is known
+    const auto settle = [&](int r, bool is_whole, const std::string& text) {
+      if (!whole.emplace(r, is_whole).second && whole[r] != is_whole)
+        refuse("step \"" + text + "\" mixes float32 and whole numbers in one register");
+    };
     const auto source = [&](const std::string& word) {
       const bool immediate = !word.empty() && word[0] == 'i';
       const int number = number_of(word.substr(immediate ? 1 : 0));
@@ -151,6 +175,8 @@ class Elementwise final : public Kernel {
       if (step.y >= static_cast<int>(written.size())) written.resize(step.y + 1);
       if (written[step.y]) refuse("step \"" + text + "\" writes a register that is already written");
       written[step.y] = true;
+      for (std::size_t s = 0; s < step.sources.size(); ++s) settle(step.sources[s], step.opcode->whole_source(s), text);
+      settle(step.y, step.opcode->whole_result(), text);
       parsed_.push_back(step);
     }
     registers_ = static_cast<int>(written.size());
@@ -166,12 +192,20 @@ class Elementwise final : public Kernel {
           std::find(output_registers_.begin(), output_registers_.begin() + o, r) != output_registers_.begin() + o;
       if (r < static_cast<int>(inputs_.size()) || taken) {
         parsed_.push_back({&opcodes[0], registers_, {r}});
+        whole[registers_] = whole[r];
         r = registers_++;
       }
     }
     for (Parsed& step : parsed_)
       for (int& r : step.sources)
         if (r < 0) r = registers_ + (-1 - r);
+    for (int r = 0; r < registers_; ++r) whole_.push_back(whole[r]);
+    for (int i = 0; i < static_cast<int>(immediates_.size()); ++i) whole_.push_back(whole[-1 - i]);
+  }
+
+  static std::int32_t whole_number(double value) {  // uint32 too: what counts are the bits
+    if (!(value >= INT32_MIN && value <= UINT32_MAX)) refuse("an immediate does not fit into 32 bits");
+    return static_cast<std::int32_t>(static_cast<std::int64_t>(value));
   }
 
   static int number_of(const std::string& word) {
@@ -194,14 +228,17 @@ class Elementwise final : public Kernel {
         const std::int64_t length = size_ <= block ? size_ : block + period;
         place.at = scratch(length + lanes);
         const std::int64_t once = period <= 1 ? length : period;  // scalars, and what does not repeat
-        repeating_.push_back({{&readers_[i], place.at}, once, length});
+        repeating_.push_back({{&readers_[i], place.at, whole_[i]}, once, length});
       }
       fixed_.push_back(place);
     }
-    for (const double value : immediates_) {
+    for (std::size_t i = 0; i < immediates_.size(); ++i) {
       const std::int64_t n = padded(std::min(size_, block));
       float* const at = scratch(n);
-      std::fill_n(at, n, static_cast<float>(value));
+      if (whole_[registers_ + i])
+        std::fill_n(reinterpret_cast<std::int32_t*>(at), n, whole_number(immediates_[i]));
+      else
+        std::fill_n(at, n, static_cast<float>(immediates_[i]));
       immediate_places_.push_back({at, 1});
     }
   }
@@ -228,16 +265,18 @@ class Elementwise final : public Kernel {
     Program program;
     std::vector<Place> places(static_cast<std::size_t>(registers_));
     const std::int64_t n = tail ? lanes : std::min(size_, block);
-    const auto direct = [&](const View& view) { return view.dtype == Dtype::float32 && (!tail || view.padded); };
+    const auto direct = [&](const View& view, int r) {
+      return view.dtype == (whole_[r] ? Dtype::int32 : Dtype::float32) && (!tail || view.padded);
+    };
 
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      if (readers_[i].dense() && direct(inputs_[i])) {
+      if (readers_[i].dense() && direct(inputs_[i], static_cast<int>(i))) {
         places[i] = {inputs_[i].as<float>(), Place::whole};
       } else if (fixed_[i].at != nullptr) {
         places[i] = fixed_[i];
       } else {
         places[i] = {scratch(n + lanes), 1};
-        program.fetches.push_back({&readers_[i], places[i].at});
+        program.fetches.push_back({&readers_[i], places[i].at, whole_[i]});
       }
     }
     places.insert(places.end(), immediate_places_.begin(), immediate_places_.end());
@@ -248,7 +287,7 @@ class Elementwise final : public Kernel {
       const Parsed& step = parsed_[i];
       Place& y = places[step.y];
       for (std::size_t o = 0; o < outputs_.size() && y.at == nullptr; ++o)
-        if (output_registers_[o] == step.y && direct(outputs_[o]) && may_write(outputs_[o], i)) {
+        if (output_registers_[o] == step.y && direct(outputs_[o], step.y) && may_write(outputs_[o], i)) {
           y = {outputs_[o].as<float>(), Place::whole};
           stored[o] = false;
         }
@@ -264,7 +303,10 @@ class Elementwise final : public Kernel {
       for (std::size_t s = 0; s < step.sources.size(); ++s) resolved.sources[s] = places[step.sources[s]];
     }
     for (std::size_t o = 0; o < outputs_.size(); ++o)
-      if (stored[o]) program.stores.push_back({places[output_registers_[o]], outputs_[o].data, outputs_[o].dtype});
+      if (stored[o]) {
+        const int r = output_registers_[o];
+        program.stores.push_back({places[r], outputs_[o].data, outputs_[o].dtype, whole_[r]});
+      }
     return program;
   }
 
@@ -278,6 +320,7 @@ class Elementwise final : public Kernel {
   std::vector<double> immediates_;
   std::vector<Parsed> parsed_;
   int registers_ = 0;
+  std::vector<bool> whole_;  // of registers, then of immediates: whether it holds whole numbers
   std::vector<int> output_registers_;
   std::vector<Reader> readers_;
   std::vector<std::vector<Line>> scratch_;

@@ -1,4 +1,7 @@
-// The opcodes of `elementwise`: each is one tight loop over a block of float32 registers.
+// The opcodes of `elementwise`: each is one tight loop over blocks of registers.
+//
+// A register holds float32 numbers, or the bits of whole numbers: those that the opcodes `int32_…` take and give, exact
+// and modulo 2³². Truth values are float32 everywhere.
 #pragma once
 
 #include <cmath>
@@ -16,7 +19,16 @@ struct Opcode {
   int sources;
   double nanoseconds;  // per number, on one thread, for the choice of threads
   BlockLoop loop;
+  unsigned whole = 0;  // bit s: source s is whole; bit 3: the result is
+
+  bool whole_source(std::size_t source) const { return whole >> source & 1u; }
+  bool whole_result() const { return whole >> 3 & 1u; }
 };
+
+constexpr Opcode with_whole(unsigned whole, Opcode opcode) {
+  opcode.whole = whole;
+  return opcode;
+}
 
 template <typename F>
 constexpr Opcode unary(std::string_view name, double nanoseconds, F) {
@@ -41,6 +53,10 @@ constexpr Opcode ternary(std::string_view name, double nanoseconds, F) {
 
 // True is 1, false is 0.
 inline floats truth(ints mask) { return from_bits(mask & 0x3f800000); }
+
+// Sums, differences and products of signed and unsigned numbers have the same bits; only unsigned ones may overflow.
+inline words to_words(floats x) { return reinterpret_cast<words>(x); }
+inline floats from_words(words x) { return reinterpret_cast<floats>(x); }
 
 constexpr double cheap = 0.1, dear = 0.5;
 
@@ -86,6 +102,24 @@ constexpr Opcode opcodes[] = {
              return y;
            }),
     ternary("where", cheap, [](floats a, floats b, floats c) { return a != 0.0f ? b : c; }),
+    with_whole(0b1001, unary("int32_copy", cheap, [](floats x) { return x; })),
+    with_whole(0b1001, unary("int32_negative", cheap, [](floats x) { return from_words(-to_words(x)); })),
+    with_whole(0b1011,
+               binary("int32_add", cheap, [](floats a, floats b) { return from_words(to_words(a) + to_words(b)); })),
+    with_whole(0b1011, binary("int32_subtract", cheap,
+                              [](floats a, floats b) { return from_words(to_words(a) - to_words(b)); })),
+    with_whole(0b1011, binary("int32_multiply", cheap,
+                              [](floats a, floats b) { return from_words(to_words(a) * to_words(b)); })),
+    with_whole(0b1011, binary("int32_maximum", cheap, [](floats a, floats b) { return bits(a) > bits(b) ? a : b; })),
+    with_whole(0b1011, binary("int32_minimum", cheap, [](floats a, floats b) { return bits(a) < bits(b) ? a : b; })),
+    with_whole(0b0011, binary("int32_equal", cheap, [](floats a, floats b) { return truth(bits(a) == bits(b)); })),
+    with_whole(0b0011, binary("int32_not_equal", cheap, [](floats a, floats b) { return truth(bits(a) != bits(b)); })),
+    with_whole(0b0011, binary("int32_less", cheap, [](floats a, floats b) { return truth(bits(a) < bits(b)); })),
+    with_whole(0b0011, binary("int32_less_equal", cheap, [](floats a, floats b) { return truth(bits(a) <= bits(b)); })),
+    with_whole(0b0011, binary("int32_greater", cheap, [](floats a, floats b) { return truth(bits(a) > bits(b)); })),
+    with_whole(0b0011,
+               binary("int32_greater_equal", cheap, [](floats a, floats b) { return truth(bits(a) >= bits(b)); })),
+    with_whole(0b1110, ternary("int32_where", cheap, [](floats a, floats b, floats c) { return a != 0.0f ? b : c; })),
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Reads any operand as float32 numbers, as if broadcast to a larger shape by NumPy's rules.
+// Reads any operand as float32 or int32 numbers, as if broadcast to a larger shape by NumPy's rules.
 #pragma once
 
 #include <algorithm>
@@ -42,7 +42,8 @@ class Reader {
   }
 
   // Numbers begin … begin+n-1 of the broadcast operand; y has room for one vector more.
-  void read(float* y, std::int64_t begin, std::int64_t n) const {
+  template <typename Target>
+  void read(Target* y, std::int64_t begin, std::int64_t n) const {
     with_type(dtype_, [&](auto type) { read_as<decltype(type)>(y, begin, n); });
   }
 
@@ -51,8 +52,8 @@ class Reader {
     std::int64_t extent, stride;
   };
 
-  template <typename T>
-  void read_as(float* y, std::int64_t begin, std::int64_t n) const {
+  template <typename T, typename Target>
+  void read_as(Target* y, std::int64_t begin, std::int64_t n) const {
     const T* data = static_cast<const T*>(data_);
     const Axis inner = axes_[0];
     const Axis outer = axes_.size() > 1 ? axes_[1] : Axis{1, 0};
@@ -62,10 +63,10 @@ class Reader {
       const std::int64_t count = std::min(n, inner.extent - at);
       const T* x = data + offset + place * outer.stride;
       if (inner.stride == 0) {
-        const floats value = splat(convert<float>(*x));
-        for (std::int64_t i = 0; i < count; i += lanes) store(y + i, value);
+        const auto value = splat(convert<Target>(*x));
+        for (std::int64_t i = 0; i < count; i += lanes) std::memcpy(y + i, &value, sizeof value);
       } else {
-        for (std::int64_t i = 0; i < count; ++i) y[i] = convert<float>(x[at + i]);
+        for (std::int64_t i = 0; i < count; ++i) y[i] = convert<Target>(x[at + i]);
       }
       y += count, n -= count, at = 0;
       if (++place == outer.extent) place = 0, offset = offset_of(++base);

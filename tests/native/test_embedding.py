@@ -34,7 +34,7 @@ def test_ids_out_of_range_fail_the_run_and_the_next_run_is_good(bad: int) -> Non
     buffers = [("constant", "float32", [11, 3]), ("input", "int32", [2]), ("output", "float32", [2, 3]),
                ("input", "float32", [2, 3]), ("output", "float32", [11, 3])]  # fmt: skip
     plan = native.Plan(buffers, {0: table}, [("take", {}, [0, 1], [2]), ("scatter_add", {}, [3, 1], [4])])
-    with pytest.raises(ValueError, match="out of range"):
+    with pytest.raises(IndexError, match="out of range"):
         plan.call([np.array([1, bad], np.int32), g], [1, 3], [2, 4])
     y, _ = plan.call([np.array([1, 10], np.int32), g], [1, 3], [2, 4])
     np.testing.assert_array_equal(y, table[[1, 10]])

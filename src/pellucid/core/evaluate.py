@@ -35,22 +35,22 @@ def evaluate_nodes(nodes: Sequence[Node], feeds: Mapping[Tensor, Any]) -> Values
     with numpy.errstate(all="ignore"):
         for node in nodes:
             if isinstance(node.op, Feed):
-                values[node.output] = _fed(node.op, node.output, feeds)
+                if node.output not in feeds:
+                    raise GraphError(f"no value is given for the input {node.op.label!r}")
+                values[node.output] = fed(node.op, feeds[node.output])
             elif isinstance(node.op, Read):
                 values[node.output] = node.op.variable.value
             elif isinstance(node.op, Constant):
                 values[node.output] = node.op.value
             else:
-                results = _forward(node, [values[value] for value in node.inputs])
+                results = forward(node, [values[value] for value in node.inputs])
                 values.update(zip(node.outputs, results, strict=True))
     return values
 
 
-def _fed(op: Feed, output: Tensor, feeds: Mapping[Tensor, Any]) -> numpy.ndarray:
-    """The value of a feed, once it is there and fits."""
-    if output not in feeds:
-        raise GraphError(f"no value is given for the input {op.label!r}")
-    array = numpy.asarray(feeds[output])
+def fed(op: Feed, value: Any) -> numpy.ndarray:
+    """What is fed, as an array of the feed's dtype; raises `ShapeError` or `DtypeError` where it does not fit."""
+    array = numpy.asarray(value)
     wanted = op.spec
     if array.ndim != wanted.rank or any(b not in (None, a) for a, b in zip(array.shape, wanted.shape, strict=True)):
         raise ShapeError(f"the input {op.label!r} is {wanted}, got a value of shape {show_shape(array.shape)}")
@@ -59,7 +59,8 @@ def _fed(op: Feed, output: Tensor, feeds: Mapping[Tensor, Any]) -> numpy.ndarray
     return array.astype(wanted.dtype, copy=False)
 
 
-def _forward(node: Node, arrays: list[numpy.ndarray]) -> Sequence[numpy.ndarray]:
+def forward(node: Node, arrays: list[numpy.ndarray]) -> Sequence[numpy.ndarray]:
+    """The outputs of one node; an error names the layer."""
     try:
         result = node.op.forward(numpy, *arrays)
     except PellucidError as error:

@@ -1,371 +1,257 @@
 """From nodes to cells: which nodes one native kernel computes together.
 
-Four rewritings, each a pass over the nodes in order: values known beforehand are folded; what only renames elements
-becomes an alias; groups that have a kernel of their own become one cell; then products take up their bias, activation,
-mask and column sums, and elementwise nodes of one shape run as one pass over memory.
+Groups that have a kernel of their own become one cell (`groups`); then, node by node, products take up their bias,
+activation, mask and column sums, and elementwise nodes of one shape run as one pass over memory.
 
-A cell stands at the place of its last node. It may grow only while everything that reads it from outside stands later,
-so the cells in order of their places are a valid order of execution.
+A cell stands at the place of its last node, so that all it reads is there. It may take nodes that move its place back
+only while every node outside that reads it stands later still. So whatever reads a cell stands behind it, and the cells
+in the order of their places are a valid order of execution. At the end, an elementwise cell whose operands are there
+early enough runs together with the one that makes them.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy
-
-from pellucid.core.evaluate import evaluate
-from pellucid.core.graph import Group, Node, Program, Tensor
-from pellucid.core.sources import Constant, Source
-from pellucid.core.spec import Spec, known
-from pellucid.ops.conversions import Cast, StopGradient
+from pellucid.core.graph import Node, Program, Tensor
+from pellucid.execute.cell import Cell
+from pellucid.execute.groups import group_cells
+from pellucid.execute.values import Values
+from pellucid.ops.comparisons import Where
+from pellucid.ops.conversions import Cast
 from pellucid.ops.elementwise import Elementwise
 from pellucid.ops.linear import Matmul
-from pellucid.ops.reduce import BroadcastTo, Sum
-from pellucid.ops.shape import Concatenate, Reshape, Transpose
+from pellucid.ops.reduce import Sum
+from pellucid.ops.shape import Concatenate, Transpose
 
-FOLDED = 1 << 16  # elements: larger constants are computed at run time rather than stored
-CLUSTER = 48  # steps of one elementwise kernel
-
-
-@dataclass(eq=False)
-class Cell:
-    """Some nodes, one kernel."""
-
-    kernel: str
-    nodes: list[Node]
-    inputs: list[Tensor | None]
-    outputs: list[Tensor]
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def place(self) -> int:
-        return max(node.serial for node in self.nodes)
+CLUSTER = 48  # nodes of one elementwise kernel, whose registers are to stay in the first-level cache
+ACTIVATIONS = ("relu", "tanh", "sigmoid")  # those that a product applies itself
+WHOLE = ("int32", "uint32")
 
 
 class Fusion:
     """The cells of a program, in order of execution. `kernels` are the names that the engine has."""
 
     def __init__(self, program: Program, kernels: Collection[str]) -> None:
-        self.program, self.kernels = program, kernels
-        self.nodes = program.nodes()
-        self.constants: dict[Tensor, numpy.ndarray] = {}
-        self.alias: dict[Tensor, Tensor] = {}
-        self.readers: dict[Tensor, list[Node]] = defaultdict(list)
-        self.targets: set[Tensor] = set()
-        self.cell_of: dict[Node, Cell] = {}
-        self._fold()
-        self._find_readers()
-        self._fuse_groups()
-        for node in self.nodes:
-            if not self._is_given(node) and node not in self.cell_of:
+        self.values = Values(program)
+        self._cell_of: dict[Node, Cell] = {}
+        self._scalars: Cell | None = None  # the last elementwise cell of scalars
+        for cell in group_cells(self.values, kernels):
+            self._claim(cell)
+        for node in self.values.computed:
+            if node not in self._cell_of:
                 self._place(node)
-        self.cells = self._live(sorted(set(self.cell_of.values()), key=lambda cell: cell.place))
+        self._join_earlier()
+        self.cells = self._live()
 
-    # What other passes ask
-
-    def root(self, value: Tensor) -> Tensor:
-        """The tensor whose elements this one shows, maybe in another shape."""
-        while value in self.alias:
-            value = self.alias[value]
-        return value
-
-    def scalar(self, value: Tensor) -> float | None:
-        """The number of a constant whose elements are all the same."""
-        array = self.constants.get(value)
-        if array is None or not array.size or (array != array.flat[0]).any():
-            return None
-        return float(array.flat[0])
-
-    def operand(self, value: Tensor) -> Tensor:
-        """What an elementwise kernel reads for a value: it broadcasts by itself, and skips what changes nothing."""
-        while value not in self.constants:
-            if self.alias.get(value, value).shape == value.shape and value in self.alias:
-                value = self.alias[value]
-            elif isinstance(value.node.op, BroadcastTo) and value not in self.alias:
-                value = value.node.inputs[0]
-            else:
-                break
-        return value
-
-    def _is_given(self, node: Node) -> bool:
-        return isinstance(node.op, Source) or all(
-            value in self.constants or value in self.alias for value in node.outputs
-        )
-
-    def _producer(self, value: Tensor) -> Cell | None:
-        return self.cell_of.get(self.root(value).node)
-
-    # Passes
-
-    def _fold(self) -> None:
-        for node in self.nodes:
-            if isinstance(node.op, Constant):
-                self.constants[node.output] = node.op.value
-            elif isinstance(node.op, Source):
-                continue
-            elif all(value in self.constants for value in node.inputs) and all(
-                x.spec.size <= FOLDED for x in node.outputs
-            ):
-                for value, array in zip(node.outputs, evaluate(node.outputs), strict=True):
-                    self.constants[value] = array
-            elif len(node.outputs) == 1 and (same := self._renamed(node)) is not None:
-                self.alias[node.output] = same
-
-    def _renamed(self, node: Node) -> Tensor | None:
-        """The input whose elements the output repeats in the same order, if there is one."""
-        first, output = node.inputs[0], node.output
-        same_size = first.spec.size == output.spec.size and first.dtype == output.dtype
-        match node.op:
-            case Reshape() | StopGradient():
-                return first
-            case Cast() | BroadcastTo() | Sum() if same_size:
-                return first
-            case Transpose(axes=axes) if [i for i in axes if first.shape[i] != 1] == sorted(
-                i for i in axes if first.shape[i] != 1
-            ):
-                return first
-        if node.op.name in ("multiply", "divide"):
-            for value, other in (node.inputs, reversed(node.inputs))[: 2 if node.op.name == "multiply" else 1]:
-                if self.scalar(other) == 1.0 and value.spec == output.spec:
-                    return value
-        return None
-
-    def _find_readers(self) -> None:
-        for node in self.nodes:
-            if not self._is_given(node):
-                for value in node.inputs:
-                    self.readers[self.root(value)].append(node)
-        self.targets = {self.root(value) for value in self.program.targets}
-
-    def _fuse_groups(self) -> None:
-        members: dict[Group, list[Node]] = defaultdict(list)
-        for node in self.nodes:
-            for group in node.groups:
-                members[group].append(node)
-        for group, nodes in members.items():
-            if nodes[0] in self.cell_of or group.name not in self.kernels or group.gradient_of is not None:
-                continue
-            gradient = next((g for g in members if g.gradient_of is group), None)
-            inside = [*nodes, *(members[gradient] if gradient else [])]
-            if self._fits(group) and self._closed(inside, [*group.outputs, *(gradient.outputs if gradient else ())]):
-                self._cover(group, nodes, gradient, members[gradient] if gradient else [])
-        self._join_optimizers()
-
-    def _fits(self, group: Group) -> bool:
-        """Whether the kernel of this name does what the group does."""
-        axis = group.attributes.get("axis", -1)
-        return group.name not in ("softmax", "log_softmax") or axis in (-1, group.inputs[0].rank - 1)
-
-    def _closed(self, nodes: list[Node], outputs: list[Tensor]) -> bool:
-        """Whether nothing outside reads what the nodes compute, except the outputs."""
-        inside, visible = set(nodes), {self.root(value) for value in outputs}
-        return all(
-            root in visible or (root not in self.targets and all(reader in inside for reader in self.readers[root]))
-            for node in nodes
-            for root in map(self.root, node.outputs)
-        )
-
-    def _cover(self, group: Group, nodes: list[Node], gradient: Group | None, backward: list[Node]) -> None:
-        outputs = list(group.outputs)
-        if group.name == "sparse_categorical_crossentropy" and gradient:
-            outputs.append(Tensor(nodes[-1], len(nodes[-1].outputs), group.inputs[0].spec))  # probabilities
-        self._claim(Cell(group.name, nodes, list(group.inputs[:2]), outputs, dict(group.attributes)), nodes)
-        cell = self.cell_of[nodes[0]]
-        if group.name in ("softmax", "log_softmax"):
-            cell.inputs, cell.attributes = [group.inputs[0]], {}
-        elif group.name == "adam":
-            cell.inputs = list(group.inputs)
-        if gradient:
-            saved = [outputs[1], group.inputs[1]] if len(outputs) == 2 else [group.outputs[0]]
-            inputs: list[Tensor | None] = [gradient.inputs[0], *saved]
-            self._claim(Cell(gradient.name, backward, inputs, list(gradient.outputs)), backward)
-
-    def _claim(self, cell: Cell, nodes: list[Node]) -> None:
-        for node in nodes:
-            self.cell_of[node] = cell
-
-    def _join_optimizers(self) -> None:
-        """One pass over all parameters that share rates and settings."""
-        joined: dict[Any, Cell] = {}
-        for cell in dict.fromkeys(self.cell_of.values()):
-            if cell.kernel != "adam":
-                continue
-            parameter, g, m, v, rate, first, second = cell.inputs
-            key = (rate, first, second, tuple(sorted(cell.attributes.items())))
-            if key not in joined:
-                joined[key] = Cell("adam", [], [rate, first, second], [], cell.attributes)
-            whole = joined[key]
-            whole.inputs += [parameter, g, m, v]
-            whole.outputs += cell.outputs
-            whole.nodes += cell.nodes
-            self._claim(whole, cell.nodes)
+    def _claim(self, cell: Cell) -> None:
+        for node in cell.nodes:
+            self._cell_of[node] = cell
 
     def _place(self, node: Node) -> None:
         if isinstance(node.op, Matmul):
-            self._claim(self._product(node), [node])
-        elif not (self._into_product(node) or self._into_cluster(node)):
-            self._claim(Cell(node.op.name, [node], list(node.inputs), list(node.outputs), _attributes(node)), [node])
+            self._claim(_product(node, self.values))
+        elif isinstance(node.op, Sum) and self._into_product_of_operand(node):
+            return
+        elif isinstance(node.op, Elementwise):
+            if not self._into_product(node):
+                self._claim(self._cluster(node))
+        else:
+            self._claim(Cell(node.op.name, [node], list(node.inputs), list(node.outputs), _attributes(node)))
 
     # Products
 
-    def _product(self, node: Node) -> Cell:
-        x, w = node.inputs
-        attributes: dict[str, Any] = {}
-        inputs: list[Tensor | None] = []
-        for value, name in ((x, "transpose_x"), (w, "transpose_w")):
-            op = value.node.op
-            swapped = isinstance(op, Transpose) and op.axes == (*range(value.rank - 2), value.rank - 1, value.rank - 2)
-            if swapped and value not in self.alias and value not in self.constants:
-                attributes[name] = 1
-                inputs.append(value.node.inputs[0])
-            else:
-                inputs.append(value)
-        return Cell("matmul", [node], [*inputs, None, None], [node.output], attributes)
-
     def _into_product(self, node: Node) -> bool:
-        """Bias, activation, mask and column sums become part of the product that makes or shares their operand."""
-        if isinstance(node.op, Sum):
-            return self._as_column_sums(node)
-        for value in node.inputs:
-            cell = self._producer(value)
+        """Bias, activation or mask: part of the product that makes the node's operand for nobody else."""
+        for value, others in ((x, [y for y in node.inputs if y is not x]) for x in node.inputs):
+            cell = self._cell_of.get(self.values.root(value).node)
             if (
-                cell is None
-                or cell.kernel != "matmul"
-                or not self._only_reader(value, node)
-                or node.output.shape != value.shape
-            ):
-                continue
-            others = [other for other in node.inputs if other is not value]
-            plain = (
-                not {"activation", "mask"} & set(cell.attributes)
+                cell is not None
+                and cell.kernel == "matmul"
                 and len(cell.outputs) == 1
-                and cell.outputs[0].shape == value.shape
-            )
-            if not plain:
-                continue
-            if node.op.name == "add" and cell.inputs[2] is None and self._is_bias(others, value):
-                cell.inputs[2] = others[0]
-                return self._grow(cell, node)
-            if node.op.name in ("relu", "tanh", "sigmoid"):
-                cell.attributes["activation"] = node.op.name
-                return self._grow(cell, node)
-            if node.op.name == "multiply" and cell.inputs[2] is None and len(others) == 1:
-                mask = others[0]
-                if mask.node.op.name == "step" and mask.shape == value.shape and mask not in self.constants:
-                    cell.attributes["mask"] = "relu"
-                    cell.inputs[3] = mask.node.inputs[0]
-                    return self._grow(cell, node)
+                and cell.outputs[0].shape == value.shape == node.output.shape
+                and not cell.attributes.keys() & {"activation", "mask"}
+                and self._only_reader(value, node)
+                and self._absorb(cell, node, others)
+            ):
+                cell.take([node])
+                cell.outputs = [node.output]
+                self._cell_of[node] = cell
+                return True
         return False
 
-    def _is_bias(self, others: list[Tensor], value: Tensor) -> bool:
-        return len(others) == 1 and others[0].shape == value.shape[-1:] and self.root(others[0]) not in self.constants
-
-    def _grow(self, cell: Cell, node: Node) -> bool:
-        cell.nodes.append(node)
-        cell.outputs = [node.output]
-        self.cell_of[node] = cell
+    def _absorb(self, cell: Cell, node: Node, others: list[Tensor]) -> bool:
+        """Make a product do what a node does with its result, where it can."""
+        no_bias = cell.inputs[2] is None
+        match node.op.name, others:
+            case "add", [bias] if no_bias and bias.shape == node.output.shape[-1:]:
+                cell.inputs[2] = bias
+            case name, [] if name in ACTIVATIONS:
+                cell.attributes["activation"] = name
+            case "multiply", [mask] if no_bias and mask.node.op.name == "step" and mask.shape == node.output.shape:
+                cell.attributes["mask"] = "relu"
+                cell.inputs[3] = mask.node.inputs[0]
+            case _:
+                return False
         return True
 
     def _only_reader(self, value: Tensor, node: Node) -> bool:
-        root = self.root(value)
-        return root not in self.targets and self.readers[root] == [node]
+        root = self.values.root(value)
+        return root not in self.values.targets and self.values.readers[root] == [node]
 
-    def _as_column_sums(self, node: Node) -> bool:
+    def _into_product_of_operand(self, node: Node) -> bool:
         """Σ over the batch of a gradient, taken while xᵀ·gradient reads it."""
         (g,) = node.inputs
-        if not isinstance(node.op, Sum) or node.op.axes != (0,) or g.rank != 2:
+        if not isinstance(node.op, Sum) or node.op.axes != (0,) or g.rank != 2 or node.output.rank != 1:
             return False
-        for reader in self.readers[self.root(g)]:
-            cell = self.cell_of.get(reader)
-            product = cell or (self._product(reader) if isinstance(reader.op, Matmul) else None)
-            if product is None or product.kernel != "matmul" or len(product.outputs) != 1 or product.inputs[1] is not g:
+        for reader in self.values.readers[self.values.root(g)]:
+            if not isinstance(reader.op, Matmul):
                 continue
+            product = self._cell_of.get(reader) or _product(reader, self.values)
+            place = max(node.serial, product.place)
+            later = [other for x in (node.output, *product.outputs) for other in self.values.readers[x]]
             if (
-                "transpose_w" in product.attributes
-                or product.outputs[0].rank != 2
-                or product.attributes.keys() & {"activation", "mask"}
-            ):
-                continue
-            place = max(node.serial, reader.serial)
-            if all(
-                other.serial > place for value in (node.output, product.outputs[0]) for other in self.readers[value]
+                product.inputs[1:] == [g, None, None]
+                and not product.attributes.keys() & {"transpose_w", "activation", "column_sums"}
+                and product.outputs[0].rank == 2
+                and all(other.serial > place for other in later)
             ):
                 product.attributes["column_sums"] = 1
                 product.outputs.append(node.output)
-                product.nodes.append(node)
-                self._claim(product, [node, reader])
+                product.take([node])
+                self._claim(product)
                 return True
         return False
 
     # Elementwise clusters
 
-    def _into_cluster(self, node: Node) -> bool:
-        if not isinstance(node.op, Elementwise):
-            return False
-        cluster = Cell("elementwise", [node], [], [])
+    def _cluster(self, node: Node) -> Cell:
+        """The node with as many of the cells it reads as may run in the same pass."""
+        nodes = [node]
         for candidate in self._candidates(node):
-            if len(candidate.nodes) + len(cluster.nodes) <= CLUSTER and self._may_join(
-                candidate, cluster.nodes, node.serial
-            ):
-                cluster.nodes = [*candidate.nodes, *cluster.nodes]
-        cluster.nodes.sort(key=lambda member: member.serial)
-        self._claim(cluster, cluster.nodes)
-        return True
+            if len(candidate.nodes) + len(nodes) <= CLUSTER and self._may_join(candidate.nodes, nodes, node.serial):
+                nodes += candidate.nodes
+        cell = Cell("elementwise", nodes, [], [])
+        if node.output.shape == ():
+            self._scalars = cell
+        return cell
 
-    def _candidates(self, node: Node) -> list[Cell]:
-        """Clusters of the same shape that the node reads; scalars all go together."""
-        shape = node.output.shape
-        found = [
-            self.cell_of.get(self.operand(value).node) for value in node.inputs if self.operand(value) not in self.alias
-        ]
-        if shape == ():
-            found += [cell for cell in list(self.cell_of.values())[-8:] if cell.kernel == "elementwise"]
-        return [
+    def _candidates(self, *nodes: Node) -> list[Cell]:
+        """Elementwise cells of the same shape that the nodes read; scalars, which cost calls alone, go together."""
+        shape = nodes[0].output.shape
+        read = [self._cell_of.get(self.values.operand(value).node) for node in nodes for value in node.inputs]
+        found = [*read, self._scalars] if shape == () else read
+        fitting = [
             cell for cell in dict.fromkeys(found)
             if cell is not None and cell.kernel == "elementwise" and cell.nodes[0].output.shape == shape
         ]  # fmt: skip
+        return sorted(fitting, key=lambda cell: cell.place, reverse=True)  # a reader before what it reads
 
-    def _may_join(self, cell: Cell, others: list[Node], place: int) -> bool:
-        """Whether a cluster may move to a later place: everything outside that reads it stands later still."""
-        inside = {*cell.nodes, *others}
-        for member in cell.nodes:
-            output = member.output
-            if any(reader not in inside and reader.serial < place for reader in self.readers[output]):
-                return False
-            converted = isinstance(member.op, Cast) and not member.output.spec.is_float
-            if converted and any(reader in inside for reader in self.readers[output]):
-                return False  # the conversion happens when the value is stored
-        made = {member.output for member in inside}
-        read = (self.operand(value) for member in inside for value in member.inputs)
-        return all(value in made or self.root(value) not in made for value in read)  # no other shape of its own values
+    def _may_join(self, members: list[Node], others: list[Node], place: int) -> bool:
+        """Whether the nodes of an earlier cell may move to a later place, and their values stay in registers there."""
+        inside = {*members, *others}
+        for member in members:
+            for reader in self.values.readers[member.output]:
+                if not (_same_register(member, reader) if reader in inside else reader.serial > place):
+                    return False
+        return self._in_shape(others, members)
+
+    def _in_shape(self, readers: list[Node], makers: list[Node]) -> bool:
+        """Whether nodes read what others make in the shape in which it is made."""
+        made = {maker.output for maker in makers}
+        read = (self.values.operand(value) for reader in readers for value in reader.inputs)
+        return all(value in made or self.values.root(value) not in made for value in read)
+
+    def _join_earlier(self) -> None:
+        """Let elementwise cells run in the pass that makes their operands, where all of these are there by then.
+
+        After all clusters are made: what waits for a derivative from later on is not torn apart.
+        """
+        self._scalars = None
+        for cell in self._ordered():
+            if cell.kernel == "elementwise":
+                target = next((early for early in self._sources(cell) if self._may_join_earlier(cell, early)), None)
+                if target is not None:
+                    target.nodes += cell.nodes
+                    self._claim(target)
+                elif cell.nodes[0].output.shape == ():
+                    self._scalars = cell
+
+    def _sources(self, cell: Cell) -> list[Cell]:
+        return [early for early in self._candidates(*cell.nodes) if early is not cell]
+
+    def _may_join_earlier(self, cell: Cell, early: Cell) -> bool:
+        if len(cell.nodes) + len(early.nodes) > CLUSTER or not self._in_shape(cell.nodes, early.nodes):
+            return False
+        for node in cell.nodes:
+            for value in map(self.values.operand, node.inputs):
+                source = self._cell_of.get(self.values.root(value).node)
+                if source is early:
+                    if not _same_register(value.node, node):
+                        return False
+                elif source is not None and source is not cell and source.place >= early.place:
+                    return False
+        return True
 
     # What is left
 
-    def _live(self, cells: list[Cell]) -> list[Cell]:
-        """Only the cells that the targets need; elementwise cells learn their inputs and outputs."""
-        needed, live = set(self.targets), []
-        for cell in reversed(cells):
+    def _ordered(self) -> list[Cell]:
+        return sorted(dict.fromkeys(self._cell_of.values()), key=lambda cell: cell.place)
+
+    def _live(self) -> list[Cell]:
+        """The cells that the targets need, in order; elementwise cells learn their inputs and outputs."""
+        needed, live = set(self.values.targets), []
+        for cell in reversed(self._ordered()):
             if cell.kernel == "elementwise":
                 self._settle(cell, needed)
-            if any(self.root(value) in needed for value in cell.outputs):
-                needed.update(self.root(value) for value in cell.inputs if value is not None)
+            if not needed.isdisjoint(cell.outputs):
+                needed.update(self.values.root(value) for value in cell.inputs if value is not None)
                 live.append(cell)
         return live[::-1]
 
     def _settle(self, cell: Cell, needed: set[Tensor]) -> None:
-        inside = {member.output for member in cell.nodes}
-        wanted = {value for value in inside if value in needed}
-        for member in reversed(cell.nodes):  # drop members that nothing needs
-            if member.output in wanted:
-                wanted.update(self.operand(value) for value in member.inputs)
-        cell.nodes = [member for member in cell.nodes if member.output in wanted] or cell.nodes
-        cell.outputs = [member.output for member in cell.nodes if member.output in needed]
-        read = [self.operand(value) for member in cell.nodes for value in member.inputs]
-        cell.inputs = [value for value in dict.fromkeys(read) if value not in inside and self.scalar(value) is None]
+        """Drop the nodes that nothing needs, and find what the others read and give."""
+        cell.nodes.sort(key=lambda node: node.serial)
+        cell.outputs = [node.output for node in cell.nodes if node.output in needed]
+        wanted = set(cell.outputs)
+        for node in reversed(cell.nodes):
+            if node.output in wanted:
+                wanted.update(map(self.values.operand, node.inputs))
+        cell.nodes = [node for node in cell.nodes if node.output in wanted] or cell.nodes
+        inside = {node.output for node in cell.nodes}
+        read = [self.values.operand(value) for node in cell.nodes for value in node.inputs]
+        cell.inputs = [x for x in dict.fromkeys(read) if x not in inside and self.values.number(x) is None]
+
+
+def takes_whole(node: Node, position: int) -> bool:
+    """Whether an elementwise kernel computes with an operand as a whole number, exactly, and not as float32."""
+    dtype = node.inputs[position].dtype
+    if isinstance(node.op, Cast) and node.output.dtype not in WHOLE:
+        return False  # a conversion is part of reading
+    return dtype in WHOLE and not (isinstance(node.op, Where) and position == 0)
+
+
+def _same_register(maker: Node, reader: Node) -> bool:
+    """Whether a value can stay in a register from one node to the other: conversions happen at loads and stores."""
+    value = maker.output
+    if isinstance(maker.op, Cast) and not value.spec.is_float and not takes_whole(maker, 0):
+        return False
+    whole = value.dtype in WHOLE
+    return all(takes_whole(reader, i) == whole for i, read in enumerate(reader.inputs) if read.dtype == value.dtype)
+
+
+def _product(node: Node, values: Values) -> Cell:
+    """A product with operands swapped in their last two axes as they are stored."""
+    attributes: dict[str, Any] = {}
+    inputs: list[Tensor | None] = []
+    for value, name in zip(node.inputs, ("transpose_x", "transpose_w"), strict=True):
+        op, rank = value.node.op, value.rank
+        swapped = isinstance(op, Transpose) and op.axes == (*range(rank - 2), rank - 1, rank - 2)
+        if swapped and values.is_made(value):
+            attributes[name] = 1
+        inputs.append(value.node.inputs[0] if name in attributes else value)
+    return Cell("matmul", [node], [*inputs, None, None], [node.output], attributes)
 
 
 def _attributes(node: Node) -> dict[str, Any]:
@@ -375,9 +261,3 @@ def _attributes(node: Node) -> dict[str, Any]:
     if isinstance(node.op, Concatenate):
         attributes["axis"] = node.op.axis % node.output.rank
     return attributes
-
-
-def spec_of(value: Tensor) -> tuple[str, list[int]]:
-    """The dtype and shape of a buffer for a tensor."""
-    spec: Spec = value.spec
-    return spec.dtype, list(known(spec.shape))

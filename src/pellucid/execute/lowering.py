@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
 
-from pellucid.core.graph import Program, Tensor, Variable
+from pellucid.core.graph import Node, Program, Tensor, Variable
 from pellucid.core.sources import Read
+from pellucid.core.spec import known
 from pellucid.errors import ExecutorError
-from pellucid.execute.fusion import Cell, Fusion, spec_of
+from pellucid.execute.cell import Cell
+from pellucid.execute.fusion import WHOLE, Fusion, takes_whole
+from pellucid.execute.placement import adam_operand, stored_in_half, stored_in_place
 from pellucid.ops.activations import StraightThroughStep
 from pellucid.ops.conversions import Cast
 
 Buffer = tuple[Any, ...]  # (kind, dtype, shape), of a view (…, buffer)
 Instruction = tuple[str, dict[str, Any], list[int], list[int]]
 
-READS_BFLOAT16 = ("matmul", "elementwise")
+ORDERED = ("maximum", "minimum", "less", "less_equal", "greater", "greater_equal")  # of int32: uint32 has other ones
 
 
 @dataclass
@@ -47,71 +50,71 @@ def lower(program: Program, kernels: Collection[str], precision: str = "float32"
 
 class _Lowering:
     def __init__(self, program: Program, kernels: Collection[str], precision: str) -> None:
-        self.fusion = Fusion(program, kernels)
+        fusion = Fusion(program, kernels)
+        self.values, self.kernels = fusion.values, kernels
         self.half = precision == "bfloat16"
         self.result = Lowered()
         self.buffer_of: dict[Tensor, int] = {}
+        self.views: dict[tuple[int, tuple[int, ...]], int] = {}
         self.halves: dict[Tensor, int] = {}  # bfloat16 copies for products
-        self.variables: dict[Variable, int] = {}
-        self.stored_half = self._stored_half(program.inputs) if self.half else set()
-        self.outputs = {self.fusion.root(value) for value in program.outputs}
-        self.in_place = self._in_place(program)
+        self.outputs = {self.values.root(value) for value in program.outputs}
+        self.in_half = stored_in_half(program, fusion) if self.half else set()
+        self.in_place = stored_in_place(program, fusion)
         for value in program.inputs:
-            dtype, shape = spec_of(value)
-            self.buffer_of[value] = self._new("input", "bfloat16" if value in self.stored_half else dtype, shape)
-        for cell in self.fusion.cells:
-            self._emit(cell, kernels)
+            self.buffer_of[value] = self._new("input", value)
+        for cell in fusion.cells:
+            self._emit(cell)
         self._write_back(program)
         self.result.inputs = [self.buffer_of[value] for value in program.inputs]
         self.result.outputs = [self._readable(value) for value in program.outputs]
 
     # Buffers
 
-    def _new(self, kind: str, dtype: str, shape: list[int], of: int | None = None) -> int:
+    def _new(self, kind: str, value: Tensor, array: numpy.ndarray | None = None) -> int:
+        """A new buffer for a value."""
+        return self._buffer(kind, "bfloat16" if value in self.in_half else value.dtype, known(value.shape), array)
+
+    def _buffer(self, kind: str, dtype: str, shape: tuple[int, ...], array: numpy.ndarray | None = None) -> int:
         if dtype == "float64":
             raise ExecutorError("the native engine computes in float32 and bfloat16; use executor='numpy' for float64")
-        self.result.buffers.append((kind, dtype, shape) if of is None else (kind, dtype, shape, of))
+        self.result.buffers.append((kind, dtype, list(shape)))
+        if array is not None:
+            self.result.arrays[len(self.result.buffers) - 1] = array
         return len(self.result.buffers) - 1
 
     def _at(self, value: Tensor) -> int:
-        """The buffer that holds a tensor, as a view where its shape is not the buffer's."""
-        root = self.fusion.root(value)
-        if value in self.fusion.constants:
-            root = value
+        """The buffer that holds a value, as a view where its shape is not the buffer's."""
+        root = self.values.root(value)
         if root not in self.buffer_of:
             self.buffer_of[root] = self._given(root)
-        base = self.buffer_of[root]
-        _, dtype, shape = self.result.buffers[base][:3]
-        wanted = spec_of(value)[1]
-        return base if shape == wanted else self._new("view", dtype, wanted, self._base(base))
+        return self._in_shape(self.buffer_of[root], known(value.shape))
 
-    def _base(self, buffer: int) -> int:
-        entry = self.result.buffers[buffer]
-        return entry[3] if entry[0] == "view" else buffer
+    def _in_shape(self, buffer: int, shape: tuple[int, ...]) -> int:
+        dtype, own = self.result.buffers[buffer][1:3]
+        if own == list(shape):
+            return buffer
+        if (buffer, shape) not in self.views:
+            self.result.buffers.append(("view", dtype, list(shape), buffer))
+            self.views[buffer, shape] = len(self.result.buffers) - 1
+        return self.views[buffer, shape]
 
     def _given(self, value: Tensor) -> int:
-        if value in self.fusion.constants:
-            buffer = self._new("constant", *spec_of(value))
-            self.result.arrays[buffer] = numpy.array(self.fusion.constants[value], order="C")
-            return buffer
+        if value in self.values.constants:
+            return self._new("constant", value, numpy.array(self.values.constants[value], order="C"))
         assert isinstance(value.node.op, Read), f"{value!r} is read before it is made"
         return self._variable(value.node.op.variable)
 
     def _variable(self, variable: Variable) -> int:
-        if variable not in self.variables:
-            buffer = self._new("variable", *spec_of(variable.tensor))
-            self.variables[variable], self.result.arrays[buffer] = buffer, variable.value
-            self.buffer_of[variable.tensor] = buffer
-        return self.variables[variable]
+        if variable.tensor not in self.buffer_of:
+            self.buffer_of[variable.tensor] = self._new("variable", variable.tensor, variable.value)
+        return self.buffer_of[variable.tensor]
 
     def _out(self, value: Tensor) -> int:
-        """The buffer that a cell writes a tensor to."""
+        """The buffer that a cell writes a value to."""
         if value in self.in_place:
             buffer = self._variable(self.in_place[value])
         else:
-            dtype, shape = spec_of(value)
-            kind = "output" if value in self.outputs else "temporary"
-            buffer = self._new(kind, "bfloat16" if value in self.stored_half else dtype, shape)
+            buffer = self._new("output" if value in self.outputs else "temporary", value)
         self.buffer_of[value] = buffer
         return buffer
 
@@ -120,81 +123,100 @@ class _Lowering:
     def _add(self, kernel: str, attributes: dict[str, Any], inputs: list[int], outputs: list[int]) -> None:
         self.result.instructions.append((kernel, attributes, inputs, outputs))
 
-    def _emit(self, cell: Cell, kernels: Collection[str]) -> None:
-        if cell.kernel not in kernels:
+    def _copy(self, source: int, target: int) -> None:
+        opcode = "int32_copy" if self.result.buffers[source][1] in WHOLE else "copy"
+        self._add("elementwise", {"steps": [f"{opcode} 1 0"], "immediates": [], "outputs": [1]}, [source], [target])
+
+    def _emit(self, cell: Cell) -> None:
+        if cell.kernel not in self.kernels:
             raise ExecutorError(f"the native engine has no kernel for {cell.kernel!r}; use executor='numpy'")
         if cell.kernel == "elementwise":
             self._emit_elementwise(cell)
-            return
-        read = self._half if cell.kernel == "matmul" and self.half else self._at
-        inputs = [
-            -1 if value is None else read(value) if place < 2 else self._at(value)
-            for place, value in enumerate(cell.inputs)
-        ]
-        if cell.kernel == "matmul":
-            inputs[:2] = self._same_leading(inputs[:2])
-        self._add(cell.kernel, dict(cell.attributes), inputs, [self._out(value) for value in cell.outputs])
+        elif cell.kernel == "matmul":
+            self._emit_product(cell)
+        elif cell.kernel == "adam":
+            self._emit_adam(cell)
+        else:
+            inputs = [-1 if value is None else self._at(value) for value in cell.inputs]
+            self._add(cell.kernel, cell.attributes, inputs, [self._out(value) for value in cell.outputs])
+
+    def _emit_product(self, cell: Cell) -> None:
+        read = self._half if self.half else self._at
+        operands = self._same_leading([read(value) for value in cell.inputs[:2] if value is not None])
+        inputs = [*operands, *(-1 if value is None else self._at(value) for value in cell.inputs[2:])]
+        self._add(cell.kernel, cell.attributes, inputs, [self._out(value) for value in cell.outputs])
 
     def _same_leading(self, operands: list[int]) -> list[int]:
         """A product's operands with equal leading axes, repeated where they broadcast."""
-        entries = [self.result.buffers[buffer] for buffer in operands]
-        leads = [tuple(entry[2][:-2]) for entry in entries]
-        if leads[0] == leads[1] or leads[1] == ():
+        shapes = [self.result.buffers[buffer][2] for buffer in operands]
+        leads = [shape[:-2] for shape in shapes]
+        if leads[0] == leads[1] or leads[1] == []:
             return operands
-        lead = list(numpy.broadcast_shapes(*leads))
-        for place, (entry, buffer) in enumerate(zip(entries, operands, strict=True)):
-            if entry[2][:-2] != lead:
-                operands[place] = self._new("temporary", entry[1], [*lead, *entry[2][-2:]])
-                self._add("broadcast_to", {}, [buffer], [operands[place]])
-        return operands
+        lead = numpy.broadcast_shapes(*map(tuple, leads))
+        return [self._repeated(buffer, (*lead, *shape[-2:])) for buffer, shape in zip(operands, shapes, strict=True)]
+
+    def _repeated(self, buffer: int, shape: tuple[int, ...]) -> int:
+        _, dtype, own = self.result.buffers[buffer][:3]
+        if own == list(shape):
+            return buffer
+        target = self._buffer("temporary", dtype, shape)
+        self._add("broadcast_to", {}, [buffer], [target])
+        return target
+
+    def _half(self, value: Tensor) -> int:
+        """A product's operand in bfloat16, converted once however many products read it."""
+        root = self.values.root(value)
+        if root in self.in_half:
+            return self._at(value)
+        if root not in self.halves:
+            source = self._at(root)
+            self.halves[root] = self._buffer("temporary", "bfloat16", known(root.shape))
+            self._copy(source, self.halves[root])
+        return self._in_shape(self.halves[root], known(value.shape))
+
+    def _emit_adam(self, cell: Cell) -> None:
+        """The kernel works in place: on the variables where they may change now, else on copies."""
+        ids = [-1 if value is None else self._at(value) for value in cell.inputs]
+        outputs = []
+        for place, value in enumerate(cell.outputs):
+            at = adam_operand(place)
+            target = self._out(value)
+            if ids[at] != target:
+                self._copy(ids[at], target)
+            ids[at] = target
+            outputs.append(target)
+        self._add(cell.kernel, cell.attributes, ids, outputs)
 
     def _emit_elementwise(self, cell: Cell) -> None:
-        registers = {value: str(place) for place, value in enumerate(cell.inputs)}
-        immediates: list[float] = []
+        reads = [
+            (self.values.operand(value), takes_whole(node, position))
+            for node in cell.nodes
+            for position, value in enumerate(node.inputs)
+        ]
+        given = dict.fromkeys(read for read in reads if read[0] in set(cell.inputs))
+        registers = {read: str(place) for place, read in enumerate(given)}
+        immediates: dict[tuple[str, bool], float] = {}
+        sources = iter(reads)
         steps = []
         for node in cell.nodes:
-            sources = []
-            for value in map(self.fusion.operand, node.inputs):
-                number = self.fusion.scalar(value)
+            words = [_opcode(node), str(len(registers))]
+            for _ in node.inputs:
+                read = next(sources)
+                number = self.values.number(read[0])
                 if number is None:
-                    sources.append(registers[value])
+                    words.append(registers[read])
                 else:
-                    if number not in immediates or number == 0.0:
-                        immediates.append(number)
-                    sources.append(f"i{len(immediates) - 1 if number == 0.0 else immediates.index(number)}")
-            registers[node.output] = str(len(registers))
-            steps.append(f"{_opcode(node.op)} {registers[node.output]} {' '.join(sources)}")
-        attributes = {
-            "steps": steps, "immediates": immediates, "outputs": [int(registers[value]) for value in cell.outputs],
-        }  # fmt: skip
-        inputs = [self._at(value) for value in cell.inputs if value is not None]
+                    key = (number.hex(), read[1])  # by its bits: -0.0 is not 0.0
+                    immediates.setdefault(key, number)
+                    words.append(f"i{list(immediates).index(key)}")
+            registers[node.output, node.output.dtype in WHOLE] = words[1]
+            steps.append(" ".join(words))
+        outputs = [int(registers[value, value.dtype in WHOLE]) for value in cell.outputs]
+        attributes = {"steps": steps, "immediates": list(immediates.values()), "outputs": outputs}
+        inputs = [self._at(value) for value, _ in given]
         self._add("elementwise", attributes, inputs, [self._out(value) for value in cell.outputs])
 
-    def _copy(self, source: int, target: int) -> None:
-        self._add("elementwise", {"steps": ["copy 1 0"], "immediates": [], "outputs": [1]}, [source], [target])
-
     # Updates and outputs
-
-    def _in_place(self, program: Program) -> dict[Tensor, Variable]:
-        """The tensors that may be written straight into the variables they update: nobody reads the old value later."""
-        last_read: dict[Tensor, int] = {}
-        makers: dict[Tensor, tuple[int, Cell]] = {}
-        for place, cell in enumerate(self.fusion.cells):
-            for value in cell.inputs:
-                if value is not None:
-                    last_read[self.fusion.root(value)] = place
-            makers.update(dict.fromkeys(cell.outputs, (place, cell)))
-        chosen: dict[Tensor, Variable] = {}
-        kept = self.outputs | {self.fusion.root(value) for _, value in program.updates if isinstance(value.node.op, Read)}
-        for variable, value in program.updates:
-            if value not in makers or value in chosen or {value, variable.tensor} & kept:
-                continue
-            place, cell = makers[value]
-            read_here = [v for v in cell.inputs if v is not None and self.fusion.root(v) is variable.tensor]
-            itself = cell.kernel in ("elementwise", "adam") and all(v.shape == variable.shape for v in read_here)
-            if last_read.get(variable.tensor, -1) < place + itself and value not in self.stored_half:
-                chosen[value] = variable
-        return chosen
 
     def _write_back(self, program: Program) -> None:
         """Copy the updates that were not written in place, from temporaries where one variable becomes another."""
@@ -202,60 +224,36 @@ class _Lowering:
         for variable, value in program.updates:
             if self.in_place.get(value) is not variable:
                 source = self._at(value)
-                if self.result.buffers[self._base(source)][0] == "variable":
-                    kept = self._new("temporary", *spec_of(value))
+                if self._kind(source) == "variable":
+                    kept = self._buffer("temporary", value.dtype, known(value.shape))
                     self._copy(source, kept)
                     source = kept
                 copies.append((source, self._variable(variable)))
         for source, target in copies:
             self._copy(source, target)
 
+    def _kind(self, buffer: int) -> str:
+        kind, _, _, *of = self.result.buffers[buffer]
+        return str(self.result.buffers[of[0]][0] if of else kind)
+
     def _readable(self, value: Tensor) -> int:
-        """A buffer of kind output for a result, copied where the value lies elsewhere."""
+        """A buffer of kind output for a result: copied, before anything changes, where it is given and not computed."""
         buffer = self._at(value)
-        if self.result.buffers[self._base(buffer)][0] == "output":
+        if self._kind(buffer) == "output":
             return buffer
-        dtype, shape = spec_of(value)
-        target = self._new("output", dtype, shape)
-        self.result.instructions.insert(
-            0, ("elementwise", {"steps": ["copy 1 0"], "immediates": [], "outputs": [1]}, [buffer], [target])
-        )
+        target = self._new("output", value)
+        self._copy(buffer, target)
+        self.result.instructions.insert(0, self.result.instructions.pop())
         return target
 
-    # bfloat16
 
-    def _stored_half(self, inputs: Sequence[Tensor]) -> set[Tensor]:
-        """Values kept in bfloat16 alone: made and read only where that is taken, and at least once by a product."""
-        readers: dict[Tensor, list[tuple[Cell, int]]] = {}
-        for cell in self.fusion.cells:
-            for place, value in enumerate(cell.inputs):
-                if value is not None:
-                    readers.setdefault(self.fusion.root(value), []).append((cell, place))
-        made = [cell.outputs[0] for cell in self.fusion.cells if cell.kernel in READS_BFLOAT16]
-        chosen = set()
-        for value in (*inputs, *made):
-            uses = readers.get(value, [])
-            operand = any(user.kernel == "matmul" and at < 2 for user, at in uses)
-            fits = all(user.kernel == "elementwise" or (user.kernel == "matmul" and at != 2) for user, at in uses)
-            if operand and fits and value not in self.fusion.targets and value.dtype == "float32":
-                chosen.add(value)
-        return chosen
-
-    def _half(self, value: Tensor) -> int:
-        """A product's operand in bfloat16, converted once however many products read it."""
-        root = self.fusion.root(value) if value not in self.fusion.constants else value
-        if root in self.stored_half:
-            return self._at(value)
-        if root not in self.halves:
-            source = self._at(root)
-            self.halves[root] = self._new("temporary", "bfloat16", self.result.buffers[source][2])
-            self._copy(source, self.halves[root])
-        base, wanted = self.halves[root], spec_of(value)[1]
-        return base if self.result.buffers[base][2] == wanted else self._new("view", "bfloat16", wanted, base)
-
-
-def _opcode(op: Any) -> str:
-    """The engine's word for an elementwise op; conversions happen on load and store."""
-    if isinstance(op, Cast):
-        return "copy"
-    return "step" if isinstance(op, StraightThroughStep) else str(op.name)
+def _opcode(node: Node) -> str:
+    """The engine's word for an elementwise op; conversions happen at loads and stores."""
+    op = node.op
+    name = "copy" if isinstance(op, Cast) else "step" if isinstance(op, StraightThroughStep) else op.name
+    places = range(len(node.inputs))
+    if not any(takes_whole(node, place) for place in places):
+        return name
+    if name in ORDERED and any(value.dtype == "uint32" for value in node.inputs):
+        raise ExecutorError(f"the native engine has no kernel for {name!r} of uint32; use executor='numpy'")
+    return f"int32_{name}"
