@@ -215,7 +215,7 @@ void Loop::take_snapshot() {
 }
 
 void Loop::snapshot() {
-  snapshots_.clear();
+  while (!snapshots_.empty() && snapshots_.back().step == step_) snapshots_.pop_back();
   if (!settings_.watch.empty()) take_snapshot();
 }
 

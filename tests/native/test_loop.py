@@ -153,9 +153,11 @@ def test_rewinding_over_ended_epochs() -> None:
 
 
 def test_a_change_from_outside_is_kept_by_a_new_snapshot() -> None:
-    toy = Toy()
+    toy, undisturbed = Toy(), Toy()
     loop = toy.loop(np.arange(ROWS, dtype=np.float32), epochs=20)
     loop.advance(60, 5)
+    toy.w[:] = 50
+    loop.snapshot()
     toy.w[:] = 100
     loop.snapshot()
     loop.advance(60, 1)
@@ -163,8 +165,11 @@ def test_a_change_from_outside_is_kept_by_a_new_snapshot() -> None:
     loop.advance(60, 1)
     loop.rewind(18)
     np.testing.assert_array_equal(toy.w, after)
-    with pytest.raises(ValueError, match="oldest snapshot, 15"):
-        loop.rewind(14)
+    loop.rewind(15)
+    np.testing.assert_array_equal(toy.w, 100)
+    loop.rewind(3)  # before the change, from an older snapshot
+    undisturbed.loop(np.arange(ROWS, dtype=np.float32), epochs=20).advance(60, 1)
+    np.testing.assert_array_equal(toy.w, undisturbed.w)
 
 
 def test_time_is_kept_and_the_rest_is_the_same() -> None:

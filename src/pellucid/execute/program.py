@@ -71,7 +71,7 @@ class Loop(Protocol):
         """The totals of the running epoch so far."""
 
     def snapshot(self) -> None:
-        """Take the watched variables as they are now, changed from outside, as the earliest point to go back to."""
+        """Note that watched variables were changed from outside: replays of later steps begin with them as they are now."""
 
     def rewind(self, step: int) -> None:
         """Put the watched variables back to what they were just before that step."""

@@ -110,7 +110,7 @@ class ReferenceLoop:
         return numpy.zeros(0) if self._running is None else self._running.copy()
 
     def snapshot(self) -> None:
-        self._snapshots = []
+        self._snapshots = [kept for kept in self._snapshots if kept.step < self.step]
         self._take_snapshot()
 
     def _take_snapshot(self) -> None:

@@ -21,8 +21,11 @@ class ArrayCourse:
 
     def __init__(self, model: Any, steps: Sequence[Step], spec: LoopSpec, loop: Loop) -> None:
         self.model, self.steps, self.spec, self.loop = model, steps, spec, loop
-        self.first = spec.first_step
         self._versions = self._count_writes()
+
+    @property
+    def first(self) -> int:
+        return self.spec.first_step
 
     @property
     def variables(self) -> list[Variable]:
@@ -59,7 +62,6 @@ class ArrayCourse:
         """Let the loop go on; model and loop agree about what is done, whatever happens."""
         if self._count_writes() != self._versions:  # a callback has changed weights or the learning rate
             self.loop.snapshot()
-            self.first = self.loop.step
         with whole_steps():
             status = self.loop.advance(seconds, epochs)
             self._count_steps()

@@ -145,11 +145,13 @@ def hold_out(data: Examples, share: float) -> tuple[Examples, Examples]:
     return data.part(slice(0, kept)), data.part(slice(kept, None))
 
 
-def in_known_kind(array: numpy.ndarray) -> numpy.ndarray:
-    """The array in a dtype whose rows the loop can gather: the whole numbers that it does not know become larger."""
-    kinds = {"int8": "int32", "int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "float64"}
-    wider = kinds.get(array.dtype.name)
-    return array if wider is None and array.dtype.isnative else array.astype(wider or array.dtype.newbyteorder("="))
+def in_known_kind(array: numpy.ndarray, wanted: str) -> numpy.ndarray:
+    """The array in a dtype whose rows the loop can gather into the wanted one; most are left as they are."""
+    if wanted == "int32" and array.dtype.kind == "f":
+        return array.astype(numpy.int32)  # known to be whole by now
+    wider = {"int8": "int32", "int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "float64"}
+    dtype = numpy.dtype(wider.get(array.dtype.name, array.dtype.newbyteorder("=")))
+    return array.astype(dtype, copy=False)
 
 
 def fit_inputs(
@@ -170,7 +172,7 @@ def fit_inputs(
             raise ShapeError(_misfit(array, value, name, _given(given, place, name)))
         if value.dtype == "int32":
             _need_ids(array, name)
-        result.append(in_known_kind(array))
+        result.append(in_known_kind(array, value.dtype))
     return result
 
 

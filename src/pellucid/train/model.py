@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from itertools import islice
@@ -362,11 +363,13 @@ class Model(Network):
                 f"the network has {len(self.outputs)} outputs ({', '.join(self.output_names)}), "
                 f"got {len(labels)} arrays of labels"
             )
-        labels = [feeding.in_known_kind(label) for label in labels]
         inputs = self._inputs(x)
         batches.same_rows({"features": inputs, "labels": labels})
         for loss, label, output, name in zip(objective.losses, labels, self.outputs, self.output_names, strict=True):
             loss.check(label, output, name)
+        labels = [
+            feeding.in_known_kind(label, loss.label_dtype) for label, loss in zip(labels, objective.losses, strict=True)
+        ]
         weights = feeding.weights(sample_weight, class_weight, labels, self.output_names)
         batches.same_rows({"features": inputs, "sample weights": [one for one in weights if one is not None]})
         return Examples(inputs, labels, weights)
@@ -411,7 +414,7 @@ def _asked_again(runner: Runner, x: numpy.ndarray) -> list[numpy.ndarray] | None
         outputs = runner(x)
     except ValueError:
         return None
-    return outputs if numpy.isfinite(x).all() else None
+    return outputs if math.isfinite(numpy.vdot(x, x)) else None  # finite only if every term is
 
 
 def _returned(logs: Logs, return_dict: bool) -> Any:
