@@ -257,7 +257,8 @@ def _product(node: Node, values: Values) -> Cell:
 def _attributes(node: Node) -> dict[str, Any]:
     """An op's attributes as the engine takes them; what the output's buffer tells is left out."""
     told = {"shape", "rows"}
-    attributes = {k: list(v) if isinstance(v, tuple) else v for k, v in node.op.attributes.items() if k not in told}
+    given = {name: value for name, value in node.op.attributes.items() if name not in told}
+    attributes = {name: [*map(int, value)] if isinstance(value, tuple) else value for name, value in given.items()}
     if isinstance(node.op, Concatenate):
         attributes["axis"] = node.op.axis % node.output.rank
     return attributes
