@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import mean, median
+from statistics import mean
 from typing import Any
 
+from times import Times, quotient
 from training import Timing
 from whole import Housing
 
@@ -21,9 +22,10 @@ class Results:
     peak: dict[str, float] = field(default_factory=dict)  # GFLOP/s of a large product, by precision
     training: list[Timing] = field(default_factory=list)
     losses: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # "job precision" → engine → by seed
-    startup: dict[str, float] = field(default_factory=dict)  # seconds
-    article: dict[str, float] = field(default_factory=dict)  # seconds of a whole process
-    predict: dict[str, dict[str, float]] = field(default_factory=dict)  # engine → seconds: "first", "each"
+    startup: dict[str, Times] = field(default_factory=dict)
+    article: dict[str, Times] = field(default_factory=dict)
+    first_predict: dict[str, float] = field(default_factory=dict)  # engine → seconds
+    predict: dict[str, Times] = field(default_factory=dict)  # engine → times of a call
     housing: dict[str, Housing] = field(default_factory=dict)
 
     def timing(self, job: str, precision: str, engine: str) -> Timing | None:
@@ -38,10 +40,7 @@ class Results:
         found = [timing for rival in rivals if (timing := self.timing(job, rival[1], rival[0]))]
         if ours is None or not found:
             return None
-        return (
-            min(timing.microseconds for timing in found) / ours.microseconds,
-            min(timing.best_microseconds for timing in found) / ours.best_microseconds,
-        )
+        return quotient(min(found, key=lambda timing: timing.median), ours)
 
 
 @dataclass(frozen=True)
@@ -70,33 +69,36 @@ def faster(job: str, precision: str, required: float, unit: str, *rivals: tuple[
     return Bar(f"{job} {precision}", unit, required, lambda results: results.ratio(job, precision, *rivals))
 
 
-def quotient(part: str, above: str, below: str, entry: str = "") -> Callable[[Results], float | None]:
-    """One measured time of a part of the results over another's."""
+def times_ours(part: str, rival: str) -> Callable[[Results], tuple[float, float] | None]:
+    """A rival's time for a part of the results over ours."""
 
-    def measure(results: Results) -> float | None:
-        times: dict[str, Any] = getattr(results, part)
-        if above not in times or below not in times:
-            return None
-        return float(times[above][entry] / times[below][entry] if entry else times[above] / times[below])
+    def measure(results: Results) -> tuple[float, float] | None:
+        times: dict[str, Times] = getattr(results, part)
+        return quotient(times[rival], times["pellucid"]) if {rival, "pellucid"} <= times.keys() else None
 
     return measure
 
 
-def scaled(part: str, name: str, factor: float, entry: str = "", minus: str = "") -> Callable[[Results], float | None]:
-    """One measured time, less another's, in another unit."""
+def scaled(part: str, name: str, factor: float = 1.0) -> Callable[[Results], tuple[float, float] | None]:
+    """A measured time in another unit."""
 
-    def measure(results: Results) -> float | None:
-        times: dict[str, Any] = getattr(results, part)
-        if name not in times:
-            return None
-        value = times[name][entry] if entry else times[name]
-        return float((value - (times[minus] if minus else 0.0)) * factor)
+    def measure(results: Results) -> tuple[float, float] | None:
+        times = getattr(results, part).get(name)
+        return (times.median * factor, times.best * factor) if times else None
 
     return measure
 
 
-def housing(pick: Callable[[Housing], float]) -> Callable[[Results], float | None]:
-    return lambda results: pick(results.housing["pellucid"]) if "pellucid" in results.housing else None
+def beyond_numpy(results: Results) -> tuple[float, float] | None:
+    """Milliseconds that importing us takes longer than importing NumPy."""
+    if not {"import pellucid", "import numpy"} <= results.startup.keys():
+        return None
+    ours, numpy = results.startup["import pellucid"], results.startup["import numpy"]
+    return (ours.median - numpy.median) * 1e3, (ours.best - numpy.best) * 1e3
+
+
+def r2(results: Results) -> float | None:
+    return mean(results.housing["pellucid"].r2) if "pellucid" in results.housing else None
 
 
 EVERYONE: Sequence[tuple[str, str]] = [(peer, precision) for peer in PEERS for precision in ("float32", "bfloat16")]
@@ -105,17 +107,17 @@ BARS = (
     faster("seed", "float32", 2000, "× Keras", ("keras", "float32")),
     faster("seed", "float32", 2.5, "× JAX", ("jax", "float32")),
     faster("seed", "float32", 80, "× PyTorch", ("torch", "float32")),
-    Bar("article's program, whole process", "× Keras", 30, quotient("article", "keras", "pellucid")),
-    Bar("article's program, whole process", "× scikit-learn", 4, quotient("article", "sklearn", "pellucid")),
+    Bar("article's program, whole process", "× Keras", 30, times_ours("article", "keras")),
+    Bar("article's program, whole process", "× scikit-learn", 4, times_ours("article", "sklearn")),
     faster("mlp", "float32", 1.6, "× JAX", ("jax", "float32")),
     faster("mlp", "float32", 3, "× PyTorch", ("torch", "float32")),
     faster("mlp", "bfloat16", 2.5, "× best peer, any precision", *EVERYONE),
     faster("mlp_wide", "float32", 1.15, "× PyTorch", ("torch", "float32")),
     faster("mlp_wide", "bfloat16", 1.6, "× PyTorch bfloat16", ("torch", "bfloat16")),
-    Bar("predict, one row", "µs a call", 15, scaled("predict", "pellucid", 1e6, "each"), True),
-    Bar("predict, one row", "× Keras", 1000, quotient("predict", "keras", "pellucid", "each")),
-    Bar("import, beyond NumPy's", "ms", 50, scaled("startup", "import pellucid", 1e3, minus="import numpy"), True),
-    Bar("pellucid --help", "s", 0.1, scaled("startup", "pellucid --help", 1.0), True),
-    Bar("housing, whole process", "s", 10, housing(lambda run: median(run.seconds)), True),
-    Bar("housing, mean over seeds", "R²", 0.81, housing(lambda run: mean(run.r2))),
+    Bar("predict, one row", "µs a call", 15, scaled("predict", "pellucid", 1e6), True),
+    Bar("predict, one row", "× Keras", 1000, times_ours("predict", "keras")),
+    Bar("import, beyond NumPy's", "ms", 50, beyond_numpy, True),
+    Bar("pellucid --help", "s", 0.1, scaled("startup", "pellucid --help"), True),
+    Bar("housing, whole process", "s", 10, scaled("housing", "pellucid"), True),
+    Bar("housing, mean over seeds", "R²", 0.81, r2),
 )  # fmt: skip

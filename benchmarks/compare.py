@@ -22,7 +22,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 
 import engines
 import machine
@@ -32,6 +31,7 @@ import whole
 import workloads
 from bars import PEERS, Results
 from processes import Engine, EngineError, limit_processors
+from times import Times
 
 PARTS = (*workloads.NAMES, "losses", "article", "startup", "predict", "housing")
 PRECISIONS = {"seed": ("float32",), "mlp": ("float32", "bfloat16"), "mlp_wide": ("float32", "bfloat16")}
@@ -132,19 +132,19 @@ class Comparison:
     def predict(self) -> None:
         """One row through the trained seed network: the first call, then many, engines in turn."""
         say("predict …")
-        found: dict[str, dict[str, float]] = {}
-        each: dict[str, list[float]] = {engine.name: [] for engine in self.running}
+        results = self.results
         for engine in self.running:
             try:
                 engine.ask("prepare", job=str(self.path("seed")), precision="float32", seed=0)
                 engine.ask("train")
-                found[engine.name] = {"first": engine.ask("predict", calls=0)["first_seconds"]}
+                results.first_predict[engine.name] = engine.ask("predict", calls=0)["first_seconds"]
+                results.predict[engine.name] = Times()
             except EngineError as error:
                 say(str(error))
         for _ in range(self.options.rounds):
-            for engine in (engine for engine in self.running if engine.name in found):
-                each[engine.name] += engine.ask("predict", calls=PREDICT_CALLS.get(engine.name, 1000))["seconds"]
-        self.results.predict = {name: {**first, "each": median(each[name])} for name, first in found.items()}
+            for engine in (engine for engine in self.running if engine.name in results.predict):
+                answer = engine.ask("predict", calls=PREDICT_CALLS.get(engine.name, 1000))
+                results.predict[engine.name].seconds += answer["seconds"]
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:

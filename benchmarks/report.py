@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import mean, median, stdev
 
 from bars import BARS, PEERS, Results
+from times import Times
 from training import Timing
 
 BUSY = 0.1  # the share of other work above which figures of several threads mean little
@@ -99,13 +100,17 @@ def _gap(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return (mean(ours) - mean(theirs)) / error if error else 0.0
 
 
-def seconds(title: str, times: dict[str, float]) -> str:
-    return f"{title}\n\n{table(['what', 'seconds'], [[name, f'{value:.3f}'] for name, value in times.items()])}"
+def seconds(title: str, found: dict[str, Times]) -> str:
+    rows = [
+        [name, f"{times.median:.3f}", f"{times.best:.3f}", f"{median(times.cpu_seconds):.3f}"]
+        for name, times in found.items()
+    ]
+    return f"{title}\n\n{table(['what', 'seconds', 'best', 'processor seconds'], rows)}"
 
 
 def predict(results: Results) -> str:
     rows = [
-        [engine, f"{times['first'] * 1e3:.2f}", f"{times['each'] * 1e6:.1f}"]
+        [engine, f"{results.first_predict[engine] * 1e3:.2f}", f"{times.median * 1e6:.1f}"]
         for engine, times in results.predict.items()
     ]
     return "predict of one row, seed network\n\n" + table(["engine", "first call, ms", "later calls, µs"], rows)
@@ -115,7 +120,7 @@ def housing(results: Results) -> str:
     rows = [
         [
             engine,
-            f"{median(run.seconds):.1f}",
+            f"{run.median:.1f}",
             f"{mean(run.r2):.4f}",
             f"{min(run.r2):.4f} to {max(run.r2):.4f}",
             str(len(run.r2)),

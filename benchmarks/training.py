@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from processes import Engine, EngineError
+from times import Times
 from workloads import Workload
 
 PATIENCE = 20.0  # seconds after which an engine has had enough rounds of one job
 
 
-@dataclass
-class Timing:
+@dataclass(kw_only=True)
+class Timing(Times):
     """What one engine needed for one job in one precision."""
 
     job: str
@@ -22,18 +22,12 @@ class Timing:
     engine: str
     steps: int
     startup_seconds: float = 0.0  # building and compiling, beyond what a later run takes
-    seconds: list[float] = field(default_factory=list)
-    cpu_seconds: list[float] = field(default_factory=list)
     loss: float | None = None
 
     @property
     def microseconds(self) -> float:
         """Per step, the median of the rounds."""
-        return median(self.seconds) / self.steps * 1e6
-
-    @property
-    def best_microseconds(self) -> float:
-        return min(self.seconds) / self.steps * 1e6
+        return self.median / self.steps * 1e6
 
 
 def compare(
@@ -44,7 +38,7 @@ def compare(
     for engine in engines:
         if precision not in engine.precisions:
             continue
-        timing = Timing(work.name, precision, engine.name, work.steps)
+        timing = Timing(job=work.name, precision=precision, engine=engine.name, steps=work.steps)
         try:
             prepared = engine.ask("prepare", job=str(path), precision=precision, seed=0)["seconds"]
             timing.startup_seconds = prepared + engine.ask("train")["seconds"]
@@ -59,10 +53,9 @@ def compare(
             if timing_of is None or (turn >= 2 and sum(timing_of.seconds) > PATIENCE):
                 continue
             answer = engine.ask("train")
-            timing_of.seconds.append(answer["seconds"])
-            timing_of.cpu_seconds.append(answer["cpu_seconds"])
+            timing_of.add(answer["seconds"], answer["cpu_seconds"])
     for timing in timings.values():
-        timing.startup_seconds = max(0.0, timing.startup_seconds - median(timing.seconds))
+        timing.startup_seconds = max(0.0, timing.startup_seconds - timing.median)
     return list(timings.values())
 
 

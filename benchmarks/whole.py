@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 from processes import HERE, EngineError, whole_process
+from times import Times
 
 PROGRAMS = HERE / "programs"
 COMMAND_LINE = (sys.executable, "-c", "from pellucid.cli.main import main; main()")
@@ -46,25 +46,29 @@ ARTICLE = (
 
 def alternate(
     programs: Sequence[Program], rounds: int, threads: int, say: Callable[[str], None], patience: float = 20.0
-) -> dict[str, float]:
-    """Median seconds of each program, run in turn; the first round is not counted where there are more."""
-    seconds: dict[str, list[float]] = {program.name: [] for program in programs}
-    for _ in range(rounds + (rounds > 1)):
+) -> dict[str, Times]:
+    """The times of each program, run in turn; the first round is not counted where there are more."""
+    found = {program.name: Times() for program in programs}
+    for turn in range(rounds + (rounds > 1)):
         for program in programs:
-            if program.name in seconds and (len(seconds[program.name]) < 2 or sum(seconds[program.name]) < patience):
-                try:
-                    seconds[program.name].append(whole_process(program.command, threads)[0])
-                except EngineError as error:
-                    say(f"{program.name} is left out: {error}")
-                    del seconds[program.name]
-    return {name: median(times[1:] or times) for name, times in seconds.items()}
+            times = found.get(program.name)
+            if times is None or (len(times.seconds) >= 2 and sum(times.seconds) > patience):
+                continue
+            try:
+                seconds, cpu_seconds, _ = whole_process(program.command, threads)
+            except EngineError as error:
+                say(f"{program.name} is left out: {error}")
+                del found[program.name]
+                continue
+            if turn or rounds == 1:
+                times.add(seconds, cpu_seconds)
+    return found
 
 
-@dataclass
-class Housing:
-    """One engine on the housing file: seconds of the whole process, and R² on the rows held out, by seed."""
+@dataclass(kw_only=True)
+class Housing(Times):
+    """One engine on the housing file: times of the whole process, and R² on the rows held out, by seed."""
 
-    seconds: list[float] = field(default_factory=list)
     r2: list[float] = field(default_factory=list)
 
 
@@ -82,12 +86,14 @@ def housing(engines: Sequence[str], seeds: int, threads: int, say: Callable[[str
             plain = (sys.executable, str(PROGRAMS / "housing_torch.py"), path, str(seed))
             for engine in list(results):
                 try:
-                    seconds, printed = whole_process(plain if engine == "torch" else (*ours, *options), threads)
+                    seconds, cpu_seconds, printed = whole_process(
+                        plain if engine == "torch" else (*ours, *options), threads
+                    )
                 except EngineError as error:
                     say(f"{engine} is left out: {error}")
                     del results[engine]
                     continue
-                results[engine].seconds.append(seconds)
+                results[engine].add(seconds, cpu_seconds)
                 reported = json.loads(printed)
                 results[engine].r2.append(reported if engine == "torch" else reported["test_metrics"]["r2"])
     return results

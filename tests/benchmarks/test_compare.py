@@ -112,7 +112,9 @@ def results() -> Any:
     found = Results(peak={"float32": 100.0})
     for engine, each in (("pellucid", 2e-6), ("jax", 8e-6), ("torch", 100e-6)):
         seconds = [each * 800, each * 800, each * 8000]  # a disturbed round does not move the median
-        found.training.append(Timing("seed", "float32", engine, 800, 0.1, seconds, seconds, 0.01))
+        found.training.append(
+            Timing(job="seed", precision="float32", engine=engine, steps=800, seconds=seconds, cpu_seconds=seconds)
+        )
     return found
 
 
@@ -131,14 +133,18 @@ def test_bars_are_judged_by_ratios_of_medians() -> None:
 
 def test_report_shows_every_part() -> None:
     import report
+    from times import Times
     from whole import Housing
+
+    def took(seconds: float) -> Times:
+        return Times(seconds=[seconds], cpu_seconds=[seconds])
 
     found = results()
     found.losses = {"seed float32": {"pellucid": [0.1, 0.2], "jax": [0.1, 0.2]}}
-    found.article = {"pellucid": 0.2}
-    found.startup = {"import numpy": 0.1, "import pellucid": 0.12}
-    found.predict = {"pellucid": {"first": 1e-3, "each": 2e-6}}
-    found.housing = {"pellucid": Housing([3.0], [0.82])}
+    found.article = {"pellucid": took(0.2)}
+    found.startup = {"import numpy": took(0.1), "import pellucid": took(0.12)}
+    found.predict, found.first_predict = {"pellucid": took(2e-6)}, {"pellucid": 1e-3}
+    found.housing = {"pellucid": Housing(seconds=[3.0], cpu_seconds=[3.0], r2=[0.82])}
     text = report.whole(found, {"seed": 1e-4})
     for expected in ("8.00 (4)", "50%", "+0.0", "0.200", "2.0", "0.8200"):
         assert expected in text, expected
@@ -174,7 +180,7 @@ def test_the_program_from_end_to_end(
     ours = next(timing for timing in saved["training"] if timing["engine"] == "pellucid")
     assert ours["steps"] == 16
     assert len(ours["seconds"]) == 1
-    assert saved["predict"]["pellucid"]["each"] > 0
+    assert min(saved["predict"]["pellucid"]["seconds"]) > 0
 
 
 def test_unknown_parts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
