@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -46,3 +47,10 @@ def regression() -> Any:
         return model
 
     return make
+
+
+@pytest.fixture(scope="session")
+def keras() -> Any:
+    """Keras as an oracle, where it is installed."""
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    return pytest.importorskip("keras")

@@ -14,7 +14,10 @@ from pellucid.errors import ModelFileError, StateError
 
 @dataclass
 class Construction:
-    """One building of a graph. `penalties` are scalars added to the loss; `updates` are written after each step."""
+    """One building of a graph. `penalties` are scalars added to the loss; `updates` are written after each step.
+
+    With `evaluating`, penalties count as in training, and nothing else does.
+    """
 
     training: bool = False
     key: Tensor | None = None
@@ -22,6 +25,7 @@ class Construction:
     penalised: set[Variable] = field(default_factory=set)
     updates: list[tuple[Variable, Tensor]] = field(default_factory=list)
     streams: int = 0
+    evaluating: bool = False
 
     def stream(self) -> tuple[Tensor, int]:
         """The random key of the step, and a stream number that sets one draw apart from the others."""

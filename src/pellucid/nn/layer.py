@@ -224,7 +224,7 @@ class Layer:
             raise located from error
 
     def _add_penalties(self, construction: Construction, outputs: Sequence[Tensor]) -> None:
-        if not construction.training:
+        if not (construction.training or construction.evaluating):
             return
         for variable, penalty in self._penalties:
             if variable not in construction.penalised:  # once, however often a layer is shared

@@ -186,7 +186,7 @@ def _given(given: Any, place: int, name: str) -> Any:
 def _misfit(array: numpy.ndarray, value: Tensor, name: str, given: Any) -> str:
     wanted, got = show_shape((None, *value.shape[1:])), show_shape(array.shape)
     message = f"input {name!r} takes {wanted} (the first axis is the batch), got {got}"
-    columns = list(map(str, getattr(given, "columns", None) or ()))
+    columns = list(map(str, getattr(given, "columns", ())))
     if columns:
         message += f" with the columns {', '.join(columns[:40])}{', …' * (len(columns) > 40)}"
     if array.ndim == value.rank == 2 and value.shape[1] is not None:

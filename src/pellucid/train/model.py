@@ -100,6 +100,10 @@ class Model(Network):
         """What runs this model's programs."""
         return self._programs.executor
 
+    def run_on(self, executor: str) -> None:
+        """Run on another executor from now on, "native" or "numpy"; weights and the state of training stay."""
+        self._programs = Programs(self, find_executor(executor), self.precision)
+
     @property
     def precision(self) -> str:
         """In what products are computed."""

@@ -8,7 +8,6 @@ import numpy
 
 from pellucid.core.graph import Program, Tensor
 from pellucid.core.spec import known
-from pellucid.errors import DataError
 from pellucid.execute.program import Executor, LoopSpec, Runner
 from pellucid.nn.network import Network
 from pellucid.train import inputs
@@ -58,8 +57,6 @@ class Programs:
         """The outputs of a step; raises `DataError` for an id outside its table."""
         try:
             return self._runner(step)(*arrays)
-        except DataError:
-            raise
         except ValueError as error:  # the engine does not know which id it was, nor in which layer
             raise bad_id(step.program, dict(zip(step.program.inputs, arrays, strict=True)), "features") from error
 

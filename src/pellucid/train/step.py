@@ -91,7 +91,7 @@ def objective_step(network: Network, objective: Objective, signature: Signature)
         for weighted, name in zip(signature.weighted, network.output_names, strict=True)
     ]
     key = feed((4,), "uint32", "key") if signature.training else None
-    construction = Construction(training=signature.training, key=key)
+    construction = Construction(training=signature.training, key=key, evaluating=True)
     with constructing(construction):
         outputs = network.forward(inputs, training=signature.training)
     parts = _losses(network, objective, labels, outputs, weights)
