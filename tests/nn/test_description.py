@@ -54,6 +54,7 @@ UNUSUAL: list[tuple[Layer, list[numpy.ndarray]]] = [
     (layers.Rescaling(numpy.float32([0.1, 1, 2, 3]), offset=1), [random.normal(size=(2, 4))]),
     (layers.FillMissing([1, 2, 3, 4.5], indicators=(1, 3)), [random.normal(size=(2, 4))]),
     (layers.LogScale([2]), [random.normal(size=(2, 4))]),
+    (layers.PiecewiseLinearEncoding([[-1, 0, 1], [], [], [0, 2]]), [random.normal(size=(2, 4))]),
     (layers.CategoryEncoding(5, output_mode="count"), [random.integers(0, 5, (2, 4)).astype(numpy.int32)]),
     (layers.Add(), [random.normal(size=(2, 4))] * 2),
     (layers.Subtract(), [random.normal(size=(2, 4))] * 2),

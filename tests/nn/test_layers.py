@@ -99,6 +99,7 @@ def test_derivatives_equal_differences(
         ("FillMissing", {"values": [1.0, 2.0, 3.0], "indicators": [2, 0]}, [floats(4, 3)]),
         ("LogScale", {"columns": [1]}, [floats(4, 3)]),
         ("LogScale", {}, [floats(4, 3)]),
+        ("PiecewiseLinearEncoding", {"boundaries": [[-9, -0.3, 0.4, 9], [], [-8, 8]]}, [floats(4, 3)]),
     ],
 )
 def test_derivatives_of_own_layers(
@@ -110,7 +111,7 @@ def test_derivatives_of_own_layers(
 def test_every_layer_is_tried() -> None:
     from pellucid.nn.layer import layers as registered
 
-    tried = {kind for kind, _, _ in CASES} | {"FillMissing", "LogScale", "InputLayer"}
+    tried = {kind for kind, _, _ in CASES} | {"FillMissing", "LogScale", "PiecewiseLinearEncoding", "InputLayer"}
     assert {name for name, kind in registered.items() if kind.__module__.startswith("pellucid.nn.layers")} == tried
     assert {*tried, "Input"} == set(layers.__all__)
 
@@ -238,6 +239,19 @@ def test_log_scale_by_hand(tools: Any) -> None:
     x = numpy.float32([[numpy.e - 1, 7], [-3, -3], [numpy.nan, 0]])
     (y,) = tools.run(tools.as_network(layers.LogScale([0]), x), x)
     numpy.testing.assert_allclose(y, [[1, 7], [0, -3], [numpy.nan, 0]], rtol=1e-6)
+
+
+def test_piecewise_linear_encoding_by_hand(tools: Any) -> None:
+    x = numpy.float32([[2, 7], [0.5, 7], [-4, 7], [9, 7]])
+    (y,) = tools.run(tools.as_network(layers.PiecewiseLinearEncoding([[0, 1, 3], []]), x), x)
+    # Ranges 0 … 1 and 1 … 3: 2 has passed the first and (2 - 1) / (3 - 1) of the second; outside, none or all of both.
+    assert y.tolist() == [[1, 0.5], [0.5, 0], [0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("boundaries", [[], [[]], [[1]], [[2, 1]], [[0, 0]], [["a", "b"]], 3])
+def test_piecewise_linear_encoding_refuses_what_is_not_ascending(boundaries: Any) -> None:
+    with pytest.raises(ArgumentError, match="PiecewiseLinearEncoding"):
+        layers.PiecewiseLinearEncoding(boundaries)
 
 
 def test_a_code_outside_sets_no_column(tools: Any) -> None:
