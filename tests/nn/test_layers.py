@@ -7,6 +7,7 @@ from typing import Any
 import numpy
 import pytest
 
+from pellucid.errors import ArgumentError
 from pellucid.nn import layers
 
 random = numpy.random.default_rng(5)
