@@ -71,7 +71,7 @@ class Loop(Protocol):
         """The totals of the running epoch so far."""
 
     def snapshot(self) -> None:
-        """Note that watched variables were changed from outside: replays of later steps begin with them as they are now."""
+        """Note that watched variables were changed from outside: replays of later steps begin with their new values."""
 
     def rewind(self, step: int) -> None:
         """Put the watched variables back to what they were just before that step."""
