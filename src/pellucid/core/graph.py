@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
-from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, Union
+from dataclasses import dataclass, field
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union, cast
 
 import numpy
 
@@ -39,8 +38,7 @@ class Group:
     gradient_of: Group | None = None
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where new nodes are put: the layers they belong to, the groups they expand, and the node they differentiate."""
 
     scope: tuple[str, ...] = ()
@@ -52,28 +50,29 @@ _TOP = Place()
 _place: ContextVar[Place] = ContextVar("place", default=_TOP)
 
 
-@contextmanager
-def placed(**changes: Any) -> Iterator[None]:
+class placed:  # noqa: N801  a block, written as contextmanager's functions are, at a third of their cost
     """Build the nodes inside this block at another place."""
-    token = _place.set(replace(_place.get(), **changes))
-    try:
-        yield
-    finally:
-        _place.reset(token)
+
+    __slots__ = ("changes", "token")
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+
+    def __enter__(self) -> None:
+        self.token = _place.set(_place.get()._replace(**self.changes))
+
+    def __exit__(self, *error: object) -> None:
+        _place.reset(self.token)
 
 
-@contextmanager
-def scope(name: str) -> Iterator[None]:
+def scope(name: str) -> placed:
     """Build the nodes inside this block under the name of a layer."""
-    with placed(scope=(*_place.get().scope, name)):
-        yield
+    return placed(scope=(*_place.get().scope, name))
 
 
-@contextmanager
-def grouped(group: Group) -> Iterator[None]:
+def grouped(group: Group) -> placed:
     """Build the nodes inside this block as the expansion of `group`."""
-    with placed(groups=(*_place.get().groups, group)):
-        yield
+    return placed(groups=(*_place.get().groups, group))
 
 
 class Node:
@@ -205,13 +204,10 @@ class Variable:
         from pellucid.core.sources import Read
 
         self.value = aligned(value)
+        self.spec = Spec(value.shape, str(value.dtype))
         self.name, self.trainable, self.version = name, trainable, 0
         with placed(scope=(), groups=(), differentiates=None):  # made at once, so that it never stands inside a group
             self.tensor = Read(self)()
-
-    @property
-    def spec(self) -> Spec:
-        return Spec(self.value.shape, str(self.value.dtype))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -287,6 +283,8 @@ def tensors(values: Iterable[TensorLike]) -> tuple[Tensor, ...]:
     """
     values = tuple(values)
     specs = [value.spec for value in values if isinstance(value, Tensor)]
+    if len(specs) == len(values):
+        return cast("tuple[Tensor, ...]", values)
     like = next((spec for spec in specs if spec.dtype != "bool"), specs[0] if specs else None)
     return tuple(tensor(value, like) for value in values)
 
@@ -335,7 +333,7 @@ def order(outputs: Iterable[Tensor]) -> list[Node]:
     return [seen[serial] for serial in sorted(seen)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """What an executor runs: from `inputs` compute `outputs`, then write each update into its variable."""
 
@@ -348,6 +346,11 @@ class Program:
         return (*self.outputs, *(value for _, value in self.updates))
 
     def nodes(self) -> list[Node]:
+        """Every node that the targets need, in order."""
+        return self._nodes
+
+    @cached_property
+    def _nodes(self) -> list[Node]:
         return order(self.targets)
 
 

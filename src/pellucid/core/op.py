@@ -31,8 +31,11 @@ class Sample:
     differentiable: bool = True  # False at kinks, where differences and one-sided derivatives disagree
 
 
+@dataclass(frozen=True)
 class Op:
-    """A primitive. Subclasses are frozen dataclasses whose fields are the op's attributes."""
+    """A primitive. A subclass with attributes is a frozen dataclass, and they are its fields; ops of one kind with
+    equal attributes are equal.
+    """
 
     name: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]]
@@ -87,7 +90,7 @@ class Op:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        return {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
+        return {item.name: getattr(self, item.name) for item in fields(self)}
 
     def __str__(self) -> str:
         inside = ", ".join(f"{key}={value}" for key, value in self.attributes.items())
@@ -109,11 +112,11 @@ class Op:
 
     def same_dtype(self, *specs: Spec) -> str:
         """The one dtype of all operands; raises `DtypeError` where they differ."""
-        dtypes = {spec.dtype for spec in specs}
-        if len(dtypes) != 1:
+        dtype: str = specs[0].dtype
+        if any(spec.dtype != dtype for spec in specs):
             received = ", ".join(f"{name}: {spec}" for name, spec in zip(self.inputs, specs, strict=False))
             raise DtypeError(f"{self.name} needs operands of one dtype, got {received}; convert one with cast()")
-        return dtypes.pop()
+        return dtype
 
     def need_float(self, *specs: Spec) -> str:
         """The one float dtype of all operands; raises `DtypeError` otherwise."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
+from typing import cast
 
 from pellucid.errors import DtypeError, GraphError, ShapeError
 
@@ -30,8 +31,9 @@ class Spec:
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise DtypeError(f"a value cannot have the dtype {self.dtype!r}; choose one of {', '.join(DTYPES)}")
-        if any(size is not None and size < 0 for size in self.shape):
-            raise ShapeError(f"the shape {show_shape(self.shape)} has a negative size; an unknown size is None")
+        for size in self.shape:
+            if size is not None and size < 0:
+                raise ShapeError(f"the shape {show_shape(self.shape)} has a negative size; an unknown size is None")
 
     def __str__(self) -> str:
         return f"{self.dtype}{show_shape(self.shape)}"
@@ -60,10 +62,9 @@ def show_shape(shape: Iterable[int | None]) -> str:
 
 def known(shape: Shape) -> tuple[int, ...]:
     """The same shape, once no size is unknown; raises `GraphError` otherwise."""
-    sizes = tuple(size for size in shape if size is not None)
-    if len(sizes) < len(shape):
+    if None in shape:
         raise GraphError(f"the shape {show_shape(shape)} has an unknown size; build this graph for a known batch size")
-    return sizes
+    return cast("tuple[int, ...]", shape)
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
@@ -72,9 +73,12 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     >>> broadcast_shapes((None, 3), (3,), ())
     (None, 3)
     """
-    rank = max(map(len, shapes), default=0)
+    larger = [shape for shape in set(shapes) if shape]  # scalars fit anything
+    if len(larger) < 2:
+        return larger[0] if larger else ()
+    rank = max(map(len, larger))
     result: list[int | None] = []
-    for sizes in zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True):
+    for sizes in zip(*((1,) * (rank - len(shape)) + shape for shape in larger), strict=True):
         fixed = {size for size in sizes if size not in (1, None)}
         if len(fixed) > 1:
             raise ShapeError("shapes " + " and ".join(map(show_shape, shapes)) + " do not broadcast together")

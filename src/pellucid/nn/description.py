@@ -155,7 +155,7 @@ def _build_step(step: dict[str, Any], made: list[Layer], values: list[tuple[Tens
         function = look_up("composite", composites, step["composite"])
         return function(*inputs, **_attributes(step, inspect.get_annotations(function)))
     kind = look_up("op", registry, step["op"])
-    return kind(**_attributes(step, {item.name: item.type for item in fields(kind)}))(*inputs)  # type: ignore[arg-type]
+    return kind(**_attributes(step, {item.name: item.type for item in fields(kind)}))(*inputs)
 
 
 def _at(place: Any, values: list[tuple[Tensor, ...]]) -> Tensor:

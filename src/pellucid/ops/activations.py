@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from pellucid.core.graph import Array, Node, Tensor
@@ -12,7 +11,6 @@ from pellucid.ops.conversions import cast
 from pellucid.ops.elementwise import Gradients, Unary
 
 
-@dataclass(frozen=True)
 class Sigmoid(Unary):
     """The logistic function, safe at any x."""
 
@@ -29,7 +27,6 @@ class Sigmoid(Unary):
         return (g * (node.output * (1.0 - node.output)),)
 
 
-@dataclass(frozen=True)
 class Tanh(Unary):
     """The hyperbolic tangent."""
 
@@ -42,7 +39,6 @@ class Tanh(Unary):
         return (g * (1.0 - square(node.output)),)
 
 
-@dataclass(frozen=True)
 class Relu(Unary):
     """The rectified linear unit; derivative 0 at 0."""
 
@@ -55,7 +51,6 @@ class Relu(Unary):
         return (g * step(node.output),)
 
 
-@dataclass(frozen=True)
 class Softplus(Unary):
     """The smooth rectifier, safe at any x."""
 
@@ -68,7 +63,6 @@ class Softplus(Unary):
         return (g * sigmoid(node.inputs[0]),)
 
 
-@dataclass(frozen=True)
 class Step(Unary):
     """The binary step, 1 where x > 0, NaN of NaN. Derivative 0, at 0 by choice: it learns nothing."""
 
@@ -79,7 +73,6 @@ class Step(Unary):
         return np.where(np.isnan(x), x, x > 0).astype(x.dtype)
 
 
-@dataclass(frozen=True)
 class StraightThroughStep(Unary):
     """The binary step whose derivative is chosen to be 1 where |x| ≤ 1, else 0. Bengio, Léonard, Courville 2013."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pellucid.core.graph import Array, Node, Tensor
@@ -12,7 +11,6 @@ from pellucid.ops.conversions import cast
 from pellucid.ops.elementwise import Binary, Gradients, Unary
 
 
-@dataclass(frozen=True)
 class Add(Binary):
     """Sum of two values."""
 
@@ -26,7 +24,6 @@ class Add(Binary):
         return g, g
 
 
-@dataclass(frozen=True)
 class Subtract(Binary):
     """Difference of two values."""
 
@@ -40,7 +37,6 @@ class Subtract(Binary):
         return g, -g
 
 
-@dataclass(frozen=True)
 class Multiply(Binary):
     """Product of two values."""
 
@@ -55,7 +51,6 @@ class Multiply(Binary):
         return g * y, g * x
 
 
-@dataclass(frozen=True)
 class Divide(Binary):
     """Quotient of two values."""
 
@@ -70,7 +65,6 @@ class Divide(Binary):
         return g / y, -(g * node.output / y)
 
 
-@dataclass(frozen=True)
 class Power(Binary):
     """x to the power y. The derivative in y is taken as 0 where x ≤ 0, where it is not defined."""
 
@@ -93,7 +87,6 @@ class Power(Binary):
         return g * y * power(x, less_one), where(positive, g * node.output * log(where(positive, x, 1.0)), 0.0)
 
 
-@dataclass(frozen=True)
 class Maximum(Binary):
     """The larger of two values; where they are equal each gets half of the derivative."""
 
@@ -109,7 +102,6 @@ class Maximum(Binary):
         return g * share, g * (1.0 - share)
 
 
-@dataclass(frozen=True)
 class Minimum(Binary):
     """The smaller of two values; where they are equal each gets half of the derivative."""
 
@@ -125,7 +117,6 @@ class Minimum(Binary):
         return g * share, g * (1.0 - share)
 
 
-@dataclass(frozen=True)
 class Negative(Unary):
     """The value with its sign turned."""
 
@@ -139,7 +130,6 @@ class Negative(Unary):
         return (-g,)
 
 
-@dataclass(frozen=True)
 class Reciprocal(Unary):
     """One over the value."""
 
@@ -153,7 +143,6 @@ class Reciprocal(Unary):
         return (-(g * square(node.output)),)
 
 
-@dataclass(frozen=True)
 class Square(Unary):
     """The value times itself."""
 
@@ -166,7 +155,6 @@ class Square(Unary):
         return (g * (2.0 * node.inputs[0]),)
 
 
-@dataclass(frozen=True)
 class Sqrt(Unary):
     """The square root."""
 
@@ -180,7 +168,6 @@ class Sqrt(Unary):
         return (g * 0.5 / node.output,)
 
 
-@dataclass(frozen=True)
 class Absolute(Unary):
     """The distance from zero; derivative 0 at 0."""
 
@@ -193,7 +180,6 @@ class Absolute(Unary):
         return (g * sign(node.inputs[0]),)
 
 
-@dataclass(frozen=True)
 class Sign(Unary):
     """-1, 0 or 1; derivative 0."""
 
@@ -204,7 +190,6 @@ class Sign(Unary):
         return np.sign(x)
 
 
-@dataclass(frozen=True)
 class Floor(Unary):
     """The largest whole number not above x; derivative 0."""
 
@@ -215,7 +200,6 @@ class Floor(Unary):
         return np.floor(x)
 
 
-@dataclass(frozen=True)
 class Exp(Unary):
     """e to the power x."""
 
@@ -228,7 +212,6 @@ class Exp(Unary):
         return (g * node.output,)
 
 
-@dataclass(frozen=True)
 class Expm1(Unary):
     """e to the power x, less 1: exact near 0."""
 
@@ -241,7 +224,6 @@ class Expm1(Unary):
         return (g * (node.output + 1.0),)
 
 
-@dataclass(frozen=True)
 class Log(Unary):
     """The natural logarithm."""
 
@@ -255,7 +237,6 @@ class Log(Unary):
         return (g / node.inputs[0],)
 
 
-@dataclass(frozen=True)
 class Log1p(Unary):
     """The natural logarithm of 1 + x: exact near 0."""
 
@@ -269,7 +250,6 @@ class Log1p(Unary):
         return (g / (1.0 + node.inputs[0]),)
 
 
-@dataclass(frozen=True)
 class Erf(Unary):
     """The error function. Float64 by the standard library; Abramowitz & Stegun, ch. 7."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy
@@ -57,7 +56,6 @@ class Logical(Elementwise):
         return (numpy.array([1.0, 0.0]),) * len(cls.inputs)
 
 
-@dataclass(frozen=True)
 class Equal(Comparison):
     """Whether two values are the same."""
 
@@ -67,7 +65,6 @@ class Equal(Comparison):
         return np.equal(x, y)
 
 
-@dataclass(frozen=True)
 class NotEqual(Comparison):
     """Whether two values differ."""
 
@@ -77,7 +74,6 @@ class NotEqual(Comparison):
         return np.not_equal(x, y)
 
 
-@dataclass(frozen=True)
 class Less(Comparison):
     """Whether x is below y."""
 
@@ -87,7 +83,6 @@ class Less(Comparison):
         return np.less(x, y)
 
 
-@dataclass(frozen=True)
 class LessEqual(Comparison):
     """Whether x is at most y."""
 
@@ -97,7 +92,6 @@ class LessEqual(Comparison):
         return np.less_equal(x, y)
 
 
-@dataclass(frozen=True)
 class Greater(Comparison):
     """Whether x is above y."""
 
@@ -107,7 +101,6 @@ class Greater(Comparison):
         return np.greater(x, y)
 
 
-@dataclass(frozen=True)
 class GreaterEqual(Comparison):
     """Whether x is at least y."""
 
@@ -117,7 +110,6 @@ class GreaterEqual(Comparison):
         return np.greater_equal(x, y)
 
 
-@dataclass(frozen=True)
 class Isfinite(Unary):
     """Whether the value is neither infinite nor NaN."""
 
@@ -131,7 +123,6 @@ class Isfinite(Unary):
         return np.isfinite(x)
 
 
-@dataclass(frozen=True)
 class LogicalAnd(Logical):
     """Whether both hold."""
 
@@ -141,7 +132,6 @@ class LogicalAnd(Logical):
         return np.logical_and(x, y)
 
 
-@dataclass(frozen=True)
 class LogicalOr(Logical):
     """Whether either holds."""
 
@@ -151,7 +141,6 @@ class LogicalOr(Logical):
         return np.logical_or(x, y)
 
 
-@dataclass(frozen=True)
 class LogicalNot(Logical):
     """Whether it does not hold."""
 
@@ -161,7 +150,6 @@ class LogicalNot(Logical):
         return np.logical_not(x)
 
 
-@dataclass(frozen=True)
 class Where(Elementwise):
     """x where the condition holds, else y."""
 

@@ -50,7 +50,6 @@ class Cast(Unary):
         ]
 
 
-@dataclass(frozen=True)
 class StopGradient(Unary):
     """The value itself, through which no derivative flows."""
 

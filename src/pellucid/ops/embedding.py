@@ -27,7 +27,6 @@ def _need_inside(op: Op, np: Any, ids: Array, rows: int) -> None:
         raise DataError(f"{op.name}: id {wrong} is outside a table of {rows} rows; ids go from 0 to {rows - 1}")
 
 
-@dataclass(frozen=True)
 class Take(Op):
     """Rows of a table by id; executors refuse an id outside it. Shapes: [rows, ...], int32 [n...] → [n..., ...]."""
 

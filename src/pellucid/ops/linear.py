@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy
@@ -18,7 +17,6 @@ from pellucid.ops.reduce import sum_to
 from pellucid.ops.shape import reshape, transpose
 
 
-@dataclass(frozen=True)
 class Matmul(Op):
     """Matrix product over the last two axes; leading axes broadcast. Shapes: [..., n, k], [..., k, m] → [..., n, m]."""
 

@@ -48,7 +48,6 @@ class Draw(Op):
         ]
 
 
-@dataclass(frozen=True)
 class RandomUniform(Draw):
     """Numbers drawn evenly from [0, 1)."""
 
@@ -59,7 +58,6 @@ class RandomUniform(Draw):
         return random.uniform(key, self.stream, int(numpy.prod(self.shape)), np).reshape(self.shape)
 
 
-@dataclass(frozen=True)
 class RandomNormal(Draw):
     """Numbers drawn from the standard normal distribution."""
 

@@ -76,7 +76,6 @@ class Reduction(Op):
         ]
 
 
-@dataclass(frozen=True)
 class Sum(Reduction):
     """The sum over some axes."""
 
@@ -133,7 +132,6 @@ class Extremum(Reduction):
         return self.need_float(x)
 
 
-@dataclass(frozen=True)
 class Max(Extremum):
     """The largest element over some axes."""
 
@@ -143,7 +141,6 @@ class Max(Extremum):
         return np.max(x, axis=self.axes, keepdims=self.keepdims)
 
 
-@dataclass(frozen=True)
 class Min(Extremum):
     """The smallest element over some axes."""
 
@@ -153,7 +150,6 @@ class Min(Extremum):
         return np.min(x, axis=self.axes, keepdims=self.keepdims)
 
 
-@dataclass(frozen=True)
 class Argmax(Reduction):
     """The place of the largest element along one axis, the first where several are equal: int32, no derivative."""
 
