@@ -84,7 +84,7 @@ class Node:
         place = _place.get()
         self.serial = next(_serial)
         self.op, self.inputs = op, inputs
-        self.outputs = tuple(Tensor(self, position, spec) for position, spec in enumerate(specs))
+        self.outputs = tuple([Tensor(self, position, spec) for position, spec in enumerate(specs)])
         self.scope, self.groups, self.differentiates = place.scope, place.groups, place.differentiates
 
     @property

@@ -60,7 +60,7 @@ class Op:
     def apply(self, *inputs: TensorLike) -> tuple[Tensor, ...]:
         """Build a node; its outputs. Numbers and arrays among the inputs become constants."""
         operands = tensors(inputs)
-        inferred = self.infer(*(value.spec for value in operands))
+        inferred = self.infer(*[value.spec for value in operands])
         return Node(self, operands, inferred if isinstance(inferred, tuple) else (inferred,)).outputs
 
     def infer(self, *specs: Any) -> Spec | tuple[Spec, ...]:
@@ -113,9 +113,10 @@ class Op:
     def same_dtype(self, *specs: Spec) -> str:
         """The one dtype of all operands; raises `DtypeError` where they differ."""
         dtype: str = specs[0].dtype
-        if any(spec.dtype != dtype for spec in specs):
-            received = ", ".join(f"{name}: {spec}" for name, spec in zip(self.inputs, specs, strict=False))
-            raise DtypeError(f"{self.name} needs operands of one dtype, got {received}; convert one with cast()")
+        for spec in specs:
+            if spec.dtype != dtype:
+                received = ", ".join(f"{name}: {spec}" for name, spec in zip(self.inputs, specs, strict=False))
+                raise DtypeError(f"{self.name} needs operands of one dtype, got {received}; convert one with cast()")
         return dtype
 
     def need_float(self, *specs: Spec) -> str:

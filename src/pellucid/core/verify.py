@@ -30,11 +30,12 @@ def verify(program: Program) -> None:
 def _verify_node(node: Node, fed: set[Node]) -> None:
     if registry.get(node.op.name) is not type(node.op):
         raise GraphError(f"{node!r}: op {node.op.name!r} is not the registered one")
-    if any(value.node.serial >= node.serial for value in node.inputs):
-        raise GraphError(f"{node!r} uses a value made after it; graphs have no cycles")
-    inferred = node.op.infer(*(value.spec for value in node.inputs))
+    for value in node.inputs:
+        if value.node.serial >= node.serial:
+            raise GraphError(f"{node!r} uses a value made after it; graphs have no cycles")
+    inferred = node.op.infer(*[value.spec for value in node.inputs])
     specs = inferred if isinstance(inferred, tuple) else (inferred,)
-    if specs != tuple(value.spec for value in node.outputs):
+    if specs != tuple([value.spec for value in node.outputs]):
         recorded = ", ".join(str(value.spec) for value in node.outputs)
         raise GraphError(f"{node!r} records {recorded}, but its shape rule gives {', '.join(map(str, specs))}")
     if isinstance(node.op, Feed) and node not in fed:

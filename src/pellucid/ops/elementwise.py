@@ -37,7 +37,9 @@ class Elementwise(Op):
     def infer(self, *specs: Any) -> Spec:
         dtype = self.output_dtype(*specs)
         try:
-            return Spec(broadcast_shapes(*(spec.shape for spec in specs)), dtype)
+            shape = broadcast_shapes(*[spec.shape for spec in specs])
+            first: Spec = specs[0]
+            return first if first.shape == shape and first.dtype == dtype else Spec(shape, dtype)
         except ShapeError as error:
             raise self.wrong_shape(specs, "make the sizes equal, or 1 where one is to be repeated") from error
 
