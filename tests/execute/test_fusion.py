@@ -13,6 +13,7 @@ from pellucid.core.autodiff import gradients
 from pellucid.core.graph import Group, Program, Variable, grouped
 from pellucid.core.sources import feed
 from pellucid.nn import losses, optimizers
+from pellucid.nn.optimizers.moments import adam
 
 
 def weight(*shape: int) -> Variable:
@@ -145,17 +146,27 @@ def test_a_sum_that_is_read_before_the_product_stays_apart() -> None:
 
 
 def test_adam_updates_that_depend_on_each_other_stay_apart() -> None:
-    first, second = weight(3), weight(3)
-    optimizer = optimizers.Adam(0.1)
-    (g,) = gradients(ops.sum(ops.square(first.tensor)), [first.tensor])
-    updates = optimizer.apply([g], [first])
-    new = updates[0][1]
-    other = optimizers.Adam(0.1)
-    other.build([second])
-    (h,) = gradients(ops.sum(ops.square(second.tensor - new)), [second.tensor])
-    program = Program((), (), (*updates, *other.apply([h], [second])))
-    assert kernels(program).count("adam") == 2
-    agree(program, runs=4)
+    rates = [Variable(numpy.array(rate, numpy.float32), "rate").tensor for rate in (0.1, 0.1, 0.001)]
+    settings = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "weight_decay": 0.0}
+    first, second = weight(3, 4), weight(3, 4)
+    states = [[Variable(numpy.zeros((3, 4), numpy.float32), "state") for _ in range(2)] for _ in range(2)]
+    for late in (True, False):
+        new = adam(first.tensor, first.tensor, *(s.tensor for s in states[0]), *rates, **settings)
+        gradient = second.tensor - new[0] if late else second.tensor
+        other = adam(second.tensor, gradient, *(s.tensor for s in states[1]), *rates, **settings)
+        variables = [first, *states[0], second, *states[1]]
+        program = Program((), (), tuple(zip(variables, (*new, *other), strict=True)))
+        assert kernels(program).count("adam") == (2 if late else 1)
+        agree(program, runs=4)
+
+
+def test_a_value_read_in_another_shape_leaves_the_pass() -> None:
+    x = feed((1,))
+    y = ops.tanh(x)
+    agree(Program((x,), (ops.exp(ops.reshape(y, ())) + x,)), [numbers(1)])
+    agree(Program((x,), (ops.reshape(y, ()) * y,)), [numbers(1)])
+    agree(Program((x,), (ops.reshape(ops.reshape(y, (1, 1)) * 2.0, (1,)) + ops.reshape(y, ()) + x,)), [numbers(1)])
+    agree(Program((x,), (ops.sum(y) * x, ops.reshape(y, ()) * y)), [numbers(1)])
 
 
 def test_one_adam_reads_a_parameter_as_the_derivative_of_another() -> None:

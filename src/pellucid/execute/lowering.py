@@ -150,7 +150,7 @@ class _Lowering:
         """A product's operands with equal leading axes, repeated where they broadcast."""
         shapes = [self.result.buffers[buffer][2] for buffer in operands]
         leads = [shape[:-2] for shape in shapes]
-        if leads[0] == leads[1] or leads[1] == []:
+        if leads[1] == []:
             return operands
         lead = numpy.broadcast_shapes(*map(tuple, leads))
         return [self._repeated(buffer, (*lead, *shape[-2:])) for buffer, shape in zip(operands, shapes, strict=True)]

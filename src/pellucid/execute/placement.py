@@ -29,7 +29,7 @@ def stored_in_place(program: Program, fusion: Fusion) -> dict[Tensor, Variable]:
     chosen: dict[Tensor, Variable] = {}
     for variable, value in program.updates:
         old = variable.tensor
-        if value in makers and value not in chosen and old not in read_at_end and value not in read_at_end:
+        if value in makers and old not in read_at_end and value not in read_at_end:
             maker, last = makers[value], last_read.get(old, -1)
             if last < maker or (last == maker and _overwrites(fusion.cells[maker], value, old, fusion)):
                 chosen[value] = variable
@@ -37,11 +37,11 @@ def stored_in_place(program: Program, fusion: Fusion) -> dict[Tensor, Variable]:
 
 
 def _overwrites(cell: Cell, value: Tensor, old: Tensor, fusion: Fusion) -> bool:
-    """Whether a cell may write an output over an operand: each element is read before it is written."""
-    reads = [place for place, read in enumerate(cell.inputs) if read is not None and fusion.values.root(read) is old]
-    if cell.kernel == "elementwise":
-        return all(getattr(cell.inputs[place], "shape", None) == value.shape for place in reads)
-    return cell.kernel == "adam" and reads == [adam_operand(cell.outputs.index(value))]
+    """Whether a cell may write an output over an operand of its size: it reads each element before it writes it."""
+    if cell.kernel == "adam":
+        reads = [i for i, read in enumerate(cell.inputs) if read is not None and fusion.values.root(read) is old]
+        return reads == [adam_operand(cell.outputs.index(value))]
+    return cell.kernel == "elementwise"
 
 
 def stored_in_half(program: Program, fusion: Fusion) -> set[Tensor]:
