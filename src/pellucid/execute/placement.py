@@ -47,7 +47,8 @@ def _overwrites(cell: Cell, value: Tensor, old: Tensor, fusion: Fusion) -> bool:
 def stored_in_half(program: Program, fusion: Fusion) -> set[Tensor]:
     """Values kept in bfloat16 alone: read by products, and by nothing that does not take them.
 
-    What a cell computes may also be read by elementwise kernels; what the user feeds is rounded for products only.
+    What a cell computes may also be read by elementwise kernels; what the user feeds is rounded for products only. A
+    weight's gradient, which products make and Adam reads once, is kept so too: half the memory to go through.
     """
     readers: dict[Tensor, list[tuple[str, int]]] = defaultdict(list)
     for cell in fusion.cells:
@@ -61,7 +62,13 @@ def stored_in_half(program: Program, fusion: Fusion) -> set[Tensor]:
             candidates.append((cell.outputs[0], operand | {("matmul", 3)}))
         elif cell.kernel == "elementwise":
             candidates += [(value, operand | {("matmul", 3)}) for value in cell.outputs]
-    return {
+    gradients = {
+        cell.outputs[0]
+        for cell in fusion.cells
+        if cell.kernel == "matmul"
+        and [kernel for kernel, place in readers[cell.outputs[0]] if place >= 3 and place % 4 == 0] == ["adam"]
+    }
+    return gradients - fusion.values.targets | {
         value
         for value, taken in candidates
         if value.dtype == "float32"
