@@ -31,7 +31,7 @@ import whole
 import workloads
 from bars import PEERS, Results
 from processes import Engine, EngineError, limit_processors
-from times import Times
+from times import OtherWork, Times, own_seconds
 
 PARTS = (*workloads.NAMES, "losses", "article", "startup", "predict", "housing")
 PRECISIONS = {"seed": ("float32",), "mlp": ("float32", "bfloat16"), "mlp_wide": ("float32", "bfloat16")}
@@ -144,7 +144,8 @@ class Comparison:
         for _ in range(self.options.rounds):
             for engine in (engine for engine in self.running if engine.name in results.predict):
                 answer = engine.ask("predict", calls=PREDICT_CALLS.get(engine.name, 1000))
-                results.predict[engine.name].seconds += answer["seconds"]
+                for seconds in answer["seconds"]:
+                    results.predict[engine.name].add(seconds, seconds, 0.0)
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -171,12 +172,12 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 def main(given: Sequence[str] | None = None) -> None:
     options = arguments(given)
     limit_processors(options.threads)
-    others = machine.OtherWork()
+    others = OtherWork()
     with tempfile.TemporaryDirectory() as folder:
         comparison = Comparison(options, Path(folder))
         comparison.run()
     results = comparison.results
-    results.machine["other_work"] = others.share()
+    results.machine["other_work"] = others.share(own_seconds())
     print(report.heading(results))
     if options.quick:
         print("--quick: the jobs were cut short; these figures show that all runs, and nothing more")

@@ -1,10 +1,9 @@
-"""The machine that a comparison ran on, and how busy others kept it meanwhile."""
+"""The machine that a comparison ran on, and what it can do at most."""
 
 from __future__ import annotations
 
 import os
 import platform
-import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -46,31 +45,3 @@ def peak(seconds: float = 0.3, repeats: int = 3) -> dict[str, float]:
     kinds = ("float32", "bfloat16")
     tries = [{kind: native.peak(kind, seconds) for kind in kinds} for _ in range(repeats)]
     return {kind: max(found[kind] for found in tries) for kind in kinds}
-
-
-class OtherWork:
-    """The share of the processors' time that went to processes other than this one and its children (Linux only)."""
-
-    def __init__(self) -> None:
-        self.began, self.busy, self.own = time.monotonic(), _busy(), _own()
-
-    def share(self) -> float | None:
-        """Since the start; children count once they have ended."""
-        if self.busy is None or (busy := _busy()) is None:
-            return None
-        capacity = (time.monotonic() - self.began) * (os.cpu_count() or 1)
-        return max(0.0, (busy - self.busy) - (_own() - self.own)) / capacity
-
-
-def _busy() -> float | None:
-    try:
-        first = Path("/proc/stat").read_text().split("\n", 1)[0].split()
-    except OSError:
-        return None
-    user, nice, system, _idle, _wait, interrupts, soft, steal = (int(ticks) for ticks in first[1:9])
-    return (user + nice + system + interrupts + soft + steal) / os.sysconf("SC_CLK_TCK")
-
-
-def _own() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from times import OtherWork, Times, own_seconds
+
 HERE = Path(__file__).resolve().parent
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PELLUCID_THREADS", "TF_NUM_INTRAOP_THREADS"
@@ -71,17 +73,13 @@ class Engine:
         self.process.communicate()
 
 
-def whole_process(command: Sequence[str], threads: int) -> tuple[float, float, str]:
-    """Seconds from start to end of a process that must succeed, those of the processors, and what it printed."""
-    began, cpu = time.perf_counter(), _children()
+def whole_process(command: Sequence[str], threads: int, times: Times) -> str:
+    """What a process printed that must succeed; its time from start to end is added to the others."""
+    others, cpu, began = OtherWork(), own_seconds(), time.perf_counter()
     done = subprocess.run(command, env=environment(threads), capture_output=True, text=True, check=False)
-    seconds, cpu_seconds = time.perf_counter() - began, _children() - cpu
+    seconds, cpu_seconds = time.perf_counter() - began, own_seconds() - cpu
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise EngineError(f"`{' '.join(command)}` ended with {done.returncode}: {reason}")
-    return seconds, cpu_seconds, done.stdout
-
-
-def _children() -> float:
-    times = os.times()
-    return times.children_user + times.children_system
+    times.add(seconds, cpu_seconds, others.share(cpu_seconds))
+    return done.stdout

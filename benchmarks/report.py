@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from statistics import mean, median, stdev
 
 from bars import BARS, PEERS, Results
-from times import Times
+from times import BUSY, Times
 from training import Timing
-
-BUSY = 0.1  # the share of other work above which figures of several threads mean little
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -41,7 +39,9 @@ def heading(results: Results) -> str:
     if other is not None:
         lines.append(f"other processes took {other:.0%} of the processors meanwhile")
         if other > BUSY:
-            lines.append("that is too much: threads that wait for each other lose far more than this share; repeat it")
+            lines.append(
+                f"where three rounds were calm (others took at most {BUSY:.0%}), the disturbed ones do not count"
+            )
     return "\n".join(lines)
 
 
@@ -72,12 +72,15 @@ def _steps(timing: Timing, ours: Timing | None = None) -> str:
 def startup_of_jobs(results: Results) -> str:
     """What comes before the first step: building, planning or compiling."""
     rows = [
-        [timing.job, timing.precision, timing.engine, f"{timing.startup_seconds:.3f}", str(len(timing.seconds))]
+        [timing.job, timing.precision, timing.engine, f"{timing.startup_seconds:.3f}", _rounds(timing)]
         for timing in results.training
     ]
-    return "Before the first step (not in the figures above)\n\n" + table(
-        ["job", "precision", "engine", "seconds to build and compile", "rounds"], rows
-    )
+    header = ["job", "precision", "engine", "seconds to build and compile", "calm rounds"]
+    return f"Before the first step (not in the figures above)\n\n{table(header, rows)}"
+
+
+def _rounds(times: Times) -> str:
+    return f"{len(times.calm)} of {len(times.seconds)}"
 
 
 def losses(results: Results) -> str:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from processes import Engine, EngineError
-from times import Times
+from times import OtherWork, Times
 from workloads import Workload
 
-PATIENCE = 20.0  # seconds after which an engine has had enough rounds of one job
+PATIENCE = 30.0  # seconds after which an engine has had enough rounds of one job
+ROUND = 0.3  # seconds that a round takes at least
+REPEATS = 3  # times as many rounds as asked for, at most, until enough of them are calm
 
 
 @dataclass(kw_only=True)
@@ -33,7 +35,10 @@ class Timing(Times):
 def compare(
     work: Workload, path: Path, precision: str, engines: Sequence[Engine], rounds: int, say: Callable[[str], None]
 ) -> list[Timing]:
-    """Time every engine that has the precision: one run to warm up, whose loss is kept, then `rounds` in turn."""
+    """Time every engine that has the precision: one run to warm up, whose loss is kept, then rounds in turn.
+
+    An engine is done after `rounds` that nothing disturbed, after `REPEATS` times as many, or out of patience.
+    """
     timings = {}
     for engine in engines:
         if precision not in engine.precisions:
@@ -47,13 +52,16 @@ def compare(
             say(str(error))
             continue
         timings[engine.name] = timing
-    for turn in range(rounds):
-        for engine in engines:
-            timing_of = timings.get(engine.name)
-            if timing_of is None or (turn >= 2 and sum(timing_of.seconds) > PATIENCE):
-                continue
-            answer = engine.ask("train")
-            timing_of.add(answer["seconds"], answer["cpu_seconds"])
+    asked = [engine for engine in engines if engine.name in timings]
+    for turn in range(REPEATS * rounds):
+        for engine in asked:
+            timing = timings[engine.name]
+            tired = turn >= 2 and sum(timing.seconds) > PATIENCE
+            if len(timing.calm) < rounds and not tired:
+                others = OtherWork()
+                answer = engine.ask("train", at_least=ROUND)
+                other = others.share(answer["cpu_seconds"] * answer["runs"])
+                timing.add(answer["seconds"], answer["cpu_seconds"], other)
     for timing in timings.values():
         timing.startup_seconds = max(0.0, timing.startup_seconds - timing.median)
     return list(timings.values())

@@ -45,23 +45,20 @@ ARTICLE = (
 
 
 def alternate(
-    programs: Sequence[Program], rounds: int, threads: int, say: Callable[[str], None], patience: float = 20.0
+    programs: Sequence[Program], rounds: int, threads: int, say: Callable[[str], None], patience: float = 30.0
 ) -> dict[str, Times]:
-    """The times of each program, run in turn; the first round is not counted where there are more."""
+    """The times of each program, run in turn; where there are several rounds, one before them is not counted."""
     found = {program.name: Times() for program in programs}
-    for turn in range(rounds + (rounds > 1)):
+    for turn in range(-1 if rounds > 1 else 0, rounds):
         for program in programs:
             times = found.get(program.name)
             if times is None or (len(times.seconds) >= 2 and sum(times.seconds) > patience):
                 continue
             try:
-                seconds, cpu_seconds, _ = whole_process(program.command, threads)
+                whole_process(program.command, threads, times if turn >= 0 else Times())
             except EngineError as error:
                 say(f"{program.name} is left out: {error}")
                 del found[program.name]
-                continue
-            if turn or rounds == 1:
-                times.add(seconds, cpu_seconds)
     return found
 
 
@@ -86,14 +83,11 @@ def housing(engines: Sequence[str], seeds: int, threads: int, say: Callable[[str
             plain = (sys.executable, str(PROGRAMS / "housing_torch.py"), path, str(seed))
             for engine in list(results):
                 try:
-                    seconds, cpu_seconds, printed = whole_process(
-                        plain if engine == "torch" else (*ours, *options), threads
-                    )
+                    command = plain if engine == "torch" else (*ours, *options)
+                    reported = json.loads(whole_process(command, threads, results[engine]))
                 except EngineError as error:
                     say(f"{engine} is left out: {error}")
                     del results[engine]
                     continue
-                results[engine].add(seconds, cpu_seconds)
-                reported = json.loads(printed)
                 results[engine].r2.append(reported if engine == "torch" else reported["test_metrics"]["r2"])
     return results

@@ -111,10 +111,10 @@ def results() -> Any:
 
     found = Results(peak={"float32": 100.0})
     for engine, each in (("pellucid", 2e-6), ("jax", 8e-6), ("torch", 100e-6)):
-        seconds = [each * 800, each * 800, each * 8000]  # a disturbed round does not move the median
-        found.training.append(
-            Timing(job="seed", precision="float32", engine=engine, steps=800, seconds=seconds, cpu_seconds=seconds)
-        )
+        timing = Timing(job="seed", precision="float32", engine=engine, steps=800)
+        for slow, other in ((1, 0.0), (1, 0.05), (1.5, 0.0), (90, 0.5), (90, 0.5), (90, 0.5), (90, 0.5)):
+            timing.add(each * 800 * slow, each * 800, other)  # the disturbed rounds do not count
+        found.training.append(timing)
     return found
 
 
@@ -137,14 +137,14 @@ def test_report_shows_every_part() -> None:
     from whole import Housing
 
     def took(seconds: float) -> Times:
-        return Times(seconds=[seconds], cpu_seconds=[seconds])
+        return Times(seconds=[seconds], cpu_seconds=[seconds], others=[0.0])
 
     found = results()
     found.losses = {"seed float32": {"pellucid": [0.1, 0.2], "jax": [0.1, 0.2]}}
     found.article = {"pellucid": took(0.2)}
     found.startup = {"import numpy": took(0.1), "import pellucid": took(0.12)}
     found.predict, found.first_predict = {"pellucid": took(2e-6)}, {"pellucid": 1e-3}
-    found.housing = {"pellucid": Housing(seconds=[3.0], cpu_seconds=[3.0], r2=[0.82])}
+    found.housing = {"pellucid": Housing(seconds=[3.0], cpu_seconds=[3.0], others=[0.0], r2=[0.82])}
     text = report.whole(found, {"seed": 1e-4})
     for expected in ("8.00 (4)", "50%", "+0.0", "0.200", "2.0", "0.8200"):
         assert expected in text, expected
@@ -179,7 +179,7 @@ def test_the_program_from_end_to_end(
     saved = json.loads(out.read_text())
     ours = next(timing for timing in saved["training"] if timing["engine"] == "pellucid")
     assert ours["steps"] == 16
-    assert len(ours["seconds"]) == 1
+    assert 1 <= len(ours["seconds"]) <= 3
     assert min(saved["predict"]["pellucid"]["seconds"]) > 0
 
 
