@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pellucid
 import pellucid as pl
 from pellucid.layers import Dense, Dropout
 from pellucid.models import load_model
 from pellucid.optimizers import schedules
 
-SRC = str(Path(__file__).parents[2] / "src")
+SRC = str(Path(pellucid.__file__).parents[1])  # the same code as under test
 X = np.random.default_rng(0).normal(size=(70, 5)).astype(np.float32)
 Y = (X.sum(1) > 0).astype(np.float32)
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-SRC = str(Path(__file__).parents[2] / "src")
+import pellucid
+
+SRC = str(Path(pellucid.__file__).parents[1])  # the same code as under test
 
 # Trains until it is interrupted; then trains a twin for as many steps, and says whether the weights are the same.
 PROGRAM = """
@@ -72,6 +74,7 @@ def test_interrupted(executor: str, size: str, form: str, tmp_path: Path) -> Non
     child = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, executor, size, form, str(log)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": SRC},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell ignores it
     )  # fmt: skip
     try:
         assert child.stdout is not None

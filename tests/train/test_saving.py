@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pellucid
 import pellucid as pl
 from pellucid.errors import ArgumentError, ModelFileError, PellucidError
 from pellucid.layers import Concatenate, Dense, Dropout, Embedding, Input
@@ -27,7 +28,7 @@ from pellucid.optimizers import schedules
 from pellucid.train import modelfile
 from pellucid.train.saving import read_model, save_model
 
-SRC = Path(__file__).parents[2] / "src"
+SRC = Path(pellucid.__file__).parents[1]  # the same code as under test
 GOLDEN = Path(__file__).parent / "golden" / "model-v1.safetensors"
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(30, 3)).astype(np.float32)
