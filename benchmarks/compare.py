@@ -4,6 +4,7 @@
     --rounds 9               turns of each engine
     --seeds 8                seeds of the parts `losses` and `housing`
     --engines jax,torch      some peers only
+    --wait 10                before each round, wait so many seconds at most for others to leave the processors alone
     --quick                  about a minute: short jobs, two rounds; to see that all runs, not for figures
     --json FILE              everything measured, also as JSON
 
@@ -65,7 +66,7 @@ class Comparison:
             self.prepare(jobs or ["seed"])
             self.start(names)
         if jobs:
-            self.results.peak = machine.peak()
+            self.results.peak = machine.peak(self.options.wait)
         for job in jobs:
             self.train(job)
         if "losses" in parts:
@@ -78,14 +79,14 @@ class Comparison:
         if "article" in parts:
             say("article …")
             programs = [program for program in whole.ARTICLE if program.engine in names]
-            self.results.article = whole.alternate(programs, options.rounds, options.threads, say)
+            self.results.article = whole.alternate(programs, options.rounds, options.threads, options.wait, say)
         if "startup" in parts:
             say("startup …")
             programs = [program for program in whole.STARTUP if program.engine in names]
-            self.results.startup = whole.alternate(programs, options.rounds, options.threads, say)
+            self.results.startup = whole.alternate(programs, options.rounds, options.threads, options.wait, say)
         if "housing" in parts:
             say("housing …")
-            self.results.housing = whole.housing(names, options.seeds, options.threads, say)
+            self.results.housing = whole.housing(names, options.seeds, options.threads, options.wait, say)
 
     def prepare(self, jobs: Sequence[str]) -> None:
         """Write the jobs' data where the engines' processes read it."""
@@ -114,7 +115,7 @@ class Comparison:
         for precision in PRECISIONS[job]:
             say(f"{job} {precision} …")
             self.results.training += training.compare(
-                self.works[job], self.path(job), precision, self.running, self.options.rounds, say
+                self.works[job], self.path(job), precision, self.running, self.options.rounds, self.options.wait, say
             )
 
     def losses(self) -> None:
@@ -156,6 +157,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--wait", type=float, default=0.0)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(given)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from times import OtherWork, Times, own_seconds
+from times import OtherWork, Times, own_seconds, wait_for_calm
 
 HERE = Path(__file__).resolve().parent
 THREAD_VARIABLES = (
@@ -73,8 +73,12 @@ class Engine:
         self.process.communicate()
 
 
-def whole_process(command: Sequence[str], threads: int, times: Times) -> str:
-    """What a process printed that must succeed; its time from start to end is added to the others."""
+def whole_process(command: Sequence[str], threads: int, wait: float, times: Times) -> str:
+    """What a process printed that must succeed; its time from start to end is added to the others.
+
+    Before it up to `wait` seconds pass until the machine is calm.
+    """
+    wait_for_calm(wait)
     others, cpu, began = OtherWork(), own_seconds(), time.perf_counter()
     done = subprocess.run(command, env=environment(threads), capture_output=True, text=True, check=False)
     seconds, cpu_seconds = time.perf_counter() - began, own_seconds() - cpu

@@ -61,6 +61,16 @@ class OtherWork:
         return max(0.0, _busy() - self.busy - own) / capacity
 
 
+def wait_for_calm(seconds: float) -> None:
+    """Return when others leave the processors alone, or after so many seconds; our own processes must be idle."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        others = OtherWork()
+        time.sleep(0.2)
+        if others.share(own=0.0) <= BUSY:
+            return
+
+
 def _busy() -> float:
     """Seconds that all processors together have worked since the system started; 0 where it does not tell."""
     try:

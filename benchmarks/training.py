@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from processes import Engine, EngineError
-from times import OtherWork, Times
+from times import OtherWork, Times, wait_for_calm
 from workloads import Workload
 
 PATIENCE = 30.0  # seconds after which an engine has had enough rounds of one job
@@ -33,11 +33,18 @@ class Timing(Times):
 
 
 def compare(
-    work: Workload, path: Path, precision: str, engines: Sequence[Engine], rounds: int, say: Callable[[str], None]
+    work: Workload,
+    path: Path,
+    precision: str,
+    engines: Sequence[Engine],
+    rounds: int,
+    wait: float,
+    say: Callable[[str], None],
 ) -> list[Timing]:
     """Time every engine that has the precision: one run to warm up, whose loss is kept, then rounds in turn.
 
-    An engine is done after `rounds` that nothing disturbed, after `REPEATS` times as many, or out of patience.
+    Before each round up to `wait` seconds pass until the machine is calm. An engine is done after `rounds` that nothing
+    disturbed, after `REPEATS` times as many, or out of patience.
     """
     timings = {}
     for engine in engines:
@@ -58,6 +65,7 @@ def compare(
             timing = timings[engine.name]
             tired = turn >= 2 and sum(timing.seconds) > PATIENCE
             if len(timing.calm) < rounds and not tired:
+                wait_for_calm(wait)
                 others = OtherWork()
                 answer = engine.ask("train", at_least=ROUND)
                 other = others.share(answer["cpu_seconds"] * answer["runs"])

@@ -45,7 +45,12 @@ ARTICLE = (
 
 
 def alternate(
-    programs: Sequence[Program], rounds: int, threads: int, say: Callable[[str], None], patience: float = 30.0
+    programs: Sequence[Program],
+    rounds: int,
+    threads: int,
+    wait: float,
+    say: Callable[[str], None],
+    patience: float = 30.0,
 ) -> dict[str, Times]:
     """The times of each program, run in turn; where there are several rounds, one before them is not counted."""
     found = {program.name: Times() for program in programs}
@@ -55,7 +60,7 @@ def alternate(
             if times is None or (len(times.seconds) >= 2 and sum(times.seconds) > patience):
                 continue
             try:
-                whole_process(program.command, threads, times if turn >= 0 else Times())
+                whole_process(program.command, threads, wait, times if turn >= 0 else Times())
             except EngineError as error:
                 say(f"{program.name} is left out: {error}")
                 del found[program.name]
@@ -69,7 +74,9 @@ class Housing(Times):
     r2: list[float] = field(default_factory=list)
 
 
-def housing(engines: Sequence[str], seeds: int, threads: int, say: Callable[[str], None]) -> dict[str, Housing]:
+def housing(
+    engines: Sequence[str], seeds: int, threads: int, wait: float, say: Callable[[str], None]
+) -> dict[str, Housing]:
     """`pellucid train` with its defaults beside a plain network in PyTorch, in turn, on the same splits."""
     from pellucid.data.datasets import housing_path
 
@@ -84,7 +91,7 @@ def housing(engines: Sequence[str], seeds: int, threads: int, say: Callable[[str
             for engine in list(results):
                 try:
                     command = plain if engine == "torch" else (*ours, *options)
-                    reported = json.loads(whole_process(command, threads, results[engine]))
+                    reported = json.loads(whole_process(command, threads, wait, results[engine]))
                 except EngineError as error:
                     say(f"{engine} is left out: {error}")
                     del results[engine]

@@ -158,7 +158,7 @@ def test_the_program_from_end_to_end(
 
     pytest.importorskip("pellucid._native")
     monkeypatch.setattr(compare, "limit_processors", lambda threads: None)
-    monkeypatch.setattr(compare.machine, "peak", lambda: {"float32": 100.0, "bfloat16": 200.0})
+    monkeypatch.setattr(compare.machine, "peak", lambda wait: {"float32": 100.0, "bfloat16": 200.0})
     out = tmp_path / "results.json"
     compare.main(
         [
