@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from processes import Engine, EngineError
-from times import OtherWork, Times, wait_for_calm
+from times import BUSY, OtherWork, Times, wait_for_calm
 from workloads import Workload
 
 PATIENCE = 30.0  # seconds after which an engine has had enough rounds of one job
@@ -43,8 +43,9 @@ def compare(
 ) -> list[Timing]:
     """Time every engine that has the precision: one run to warm up, whose loss is kept, then rounds in turn.
 
-    Before each round up to `wait` seconds pass until the machine is calm. An engine is done after `rounds` that nothing
-    disturbed, after `REPEATS` times as many, or out of patience.
+    Before each round up to `wait` seconds pass until the machine is calm. A turn in which others disturbed one engine
+    counts for none: machines have slower and faster minutes, and medians must come from the same ones. It ends after
+    `rounds` calm turns, or `REPEATS` times as many; an engine drops out when patience with it ends.
     """
     timings = {}
     for engine in engines:
@@ -60,16 +61,21 @@ def compare(
             continue
         timings[engine.name] = timing
     asked = [engine for engine in engines if engine.name in timings]
+    calm_turns = 0
     for turn in range(REPEATS * rounds):
+        answers = {}
+        worst = 0.0
         for engine in asked:
-            timing = timings[engine.name]
-            tired = turn >= 2 and sum(timing.seconds) > PATIENCE
-            if len(timing.calm) < rounds and not tired:
+            if turn < 2 or sum(timings[engine.name].seconds) < PATIENCE:
                 wait_for_calm(wait)
                 others = OtherWork()
-                answer = engine.ask("train", at_least=ROUND)
-                other = others.share(answer["cpu_seconds"] * answer["runs"])
-                timing.add(answer["seconds"], answer["cpu_seconds"], other)
+                answer = answers[engine.name] = engine.ask("train", at_least=ROUND)
+                worst = max(worst, others.share(answer["cpu_seconds"] * answer["runs"]))
+        for name, answer in answers.items():
+            timings[name].add(answer["seconds"], answer["cpu_seconds"], worst)
+        calm_turns += worst <= BUSY
+        if calm_turns == rounds:
+            break
     for timing in timings.values():
         timing.startup_seconds = max(0.0, timing.startup_seconds - timing.median)
     return list(timings.values())

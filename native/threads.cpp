@@ -16,28 +16,28 @@ void pause() {
 #endif
 }
 
-// Workers for one job at a time. A job is published under a new generation; parts are claimed by counting up a ticket
-// that holds the generation too, so that nobody can claim a part of a job that is over.
+// Workers for one job at a time. A job is published under a new generation, with one slot per part: open, then taken by
+// the first thread that exchanges it. A slot names its generation, so that nobody can take a part of a job that is over.
+//
+// Thread t tries part t first: the same share of the next kernel, and of the next step, meets the data where it already
+// is. Between processors that share no cache this decides the speed of small networks.
 class Pool {
  public:
   void run(int parts, void (*function)(const void*, int), const void* work) {
-    if (busy_.exchange(true, std::memory_order_acquire)) {  // another thread's job: this one does its own
+    if (parts > most_parts || busy_.exchange(true, std::memory_order_acquire)) {  // another thread's job is under way
       for (int part = 0; part < parts; ++part) function(work, part);
       return;
     }
     while (workers_ < parts - 1) start_worker();
     const std::uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
-    // Closed while the job changes: a worker late for the last job may already read the new number of parts, and must
-    // not claim one beyond the old number with the old ticket.
-    ticket_.store(std::uint64_t{generation} << 32 | UINT32_MAX, std::memory_order_relaxed);
     function_.store(function, std::memory_order_relaxed);
     work_.store(work, std::memory_order_relaxed);
-    parts_.store(parts, std::memory_order_release);
+    parts_.store(parts, std::memory_order_relaxed);
     ended_.store(0, std::memory_order_relaxed);
-    ticket_.store(std::uint64_t{generation} << 32, std::memory_order_release);
+    for (int part = 0; part < parts; ++part) slots_[part].store(open(generation), std::memory_order_release);
     generation_.store(generation);
     if (sleepers_.load() > 0) generation_.notify_all();
-    take_parts(generation);
+    take_parts(generation, 0);
     for (int turn = 0; ended_.load(std::memory_order_acquire) < parts; ++turn) {
       if (turn < spin)
         pause();
@@ -49,14 +49,18 @@ class Pool {
 
  private:
   static constexpr int spin = 2000;  // some 20 to 80 µs: bridges the gap between two kernels of a step
+  static constexpr int most_parts = 1024;
+
+  static constexpr std::uint64_t open(std::uint32_t generation) { return std::uint64_t{generation} << 1; }
+  static constexpr std::uint64_t taken(std::uint32_t generation) { return open(generation) | 1; }
 
   void start_worker() {
     const std::uint32_t seen = generation_.load(std::memory_order_relaxed);
-    std::thread([this, seen] { serve(seen); }).detach();
-    ++workers_;
+    const int thread = ++workers_;
+    std::thread([this, seen, thread] { serve(seen, thread); }).detach();
   }
 
-  [[noreturn]] void serve(std::uint32_t seen) {
+  [[noreturn]] void serve(std::uint32_t seen, int thread) {
     while (true) {
       int turn = 0;
       while (generation_.load(std::memory_order_acquire) == seen && turn++ < spin) pause();
@@ -66,28 +70,28 @@ class Pool {
         sleepers_.fetch_sub(1);
       }
       seen = generation_.load(std::memory_order_acquire);
-      take_parts(seen);
+      take_parts(seen, thread);
     }
   }
 
-  void take_parts(std::uint32_t generation) {
-    const auto function = function_.load(std::memory_order_relaxed);
-    const void* const work = work_.load(std::memory_order_relaxed);
-    const auto parts = static_cast<std::uint32_t>(parts_.load(std::memory_order_acquire));
-    std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
-    while (ticket >> 32 == generation && static_cast<std::uint32_t>(ticket) < parts) {
-      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
-      function(work, static_cast<int>(static_cast<std::uint32_t>(ticket)));
+  void take_parts(std::uint32_t generation, int thread) {
+    const int parts = parts_.load(std::memory_order_relaxed);
+    for (int turn = 0, part = thread; turn < parts; ++turn, ++part) {
+      if (part >= parts) part = 0;
+      std::uint64_t slot = open(generation);
+      if (slots_[part].load(std::memory_order_relaxed) != slot) continue;
+      if (!slots_[part].compare_exchange_strong(slot, taken(generation), std::memory_order_acq_rel)) continue;
+      // A part taken keeps its job from ending: what is read here is this job's.
+      function_.load(std::memory_order_relaxed)(work_.load(std::memory_order_relaxed), part);
       ended_.fetch_add(1, std::memory_order_release);
-      ticket = ticket_.load(std::memory_order_acquire);
     }
   }
 
   std::atomic<void (*)(const void*, int)> function_{nullptr};
   std::atomic<const void*> work_{nullptr};
   std::atomic<int> parts_{0};
-  alignas(64) std::atomic<std::uint64_t> ticket_{0};
   alignas(64) std::atomic<std::uint32_t> generation_{0};
+  alignas(64) std::atomic<std::uint64_t> slots_[most_parts]{};
   alignas(64) std::atomic<int> ended_{0};
   alignas(64) std::atomic<int> sleepers_{0};
   std::atomic<bool> busy_{false};

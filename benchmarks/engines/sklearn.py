@@ -32,7 +32,7 @@ class Trainer:
             epsilon=ADAM["epsilon"],
             max_iter=work.epochs,
             tol=0.0,
-            n_iter_no_change=work.epochs + 1,
+            n_iter_no_change=np.inf,
             random_state=seed,
             warm_start=True,
         )

@@ -9,7 +9,7 @@ X = np.linspace(-1, 1, 100).reshape(-1, 1)
 y = (2 * X + 1 + 0.1 * np.random.randn(100, 1))[:, 0]
 
 model = MLPRegressor(
-    hidden_layer_sizes=(10, 5), solver="adam", batch_size=32, max_iter=200, tol=0.0, n_iter_no_change=201
+    hidden_layer_sizes=(10, 5), solver="adam", batch_size=32, max_iter=200, tol=0.0, n_iter_no_change=np.inf
 )
 warnings.simplefilter("ignore")
 model.fit(X, y)

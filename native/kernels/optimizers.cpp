@@ -15,7 +15,6 @@ struct Parameter {
   const void* gradient;
   Dtype gradient_dtype;
   float *m, *v;
-  bfloat16* shadow;         // a bfloat16 copy of p, or none
   std::int64_t begin, end;  // its place in the numbers of all parameters
 };
 
@@ -35,15 +34,13 @@ class Adam final : public Kernel {
     rates_.take_1 = static_cast<float>(1.0 - attributes.real("beta_1", 0.9));
     rates_.take_2 = static_cast<float>(1.0 - attributes.real("beta_2", 0.999));
     rates_.epsilon = static_cast<float>(attributes.real("epsilon", 1e-7));
-    const bool shadow = attributes.integer("shadow", 0) != 0;
-    const std::size_t each = shadow ? 4 : 3;
     const std::size_t count = (inputs.size() - 3) / 4;
-    require(inputs.size() == 3 + 4 * count && outputs.size() == each * count,
-            "adam takes p, gradient, m, v per parameter, and gives p, m, v (and with shadow the bfloat16 copy)");
+    require(inputs.size() == 3 + 4 * count && outputs.size() == 3 * count,
+            "adam takes p, gradient, m, v per parameter, and gives p, m, v");
     std::int64_t total = 0;
     for (std::size_t i = 0; i < count; ++i) {
       const View &p = inputs[3 + 4 * i], &g = inputs[4 + 4 * i], &m = inputs[5 + 4 * i], &v = inputs[6 + 4 * i];
-      const View* const to = &outputs[each * i];
+      const View* const to = &outputs[3 * i];
       require(p.dtype == Dtype::float32 && m.dtype == Dtype::float32 && v.dtype == Dtype::float32,
               "adam: p, m and v must be float32");
       require(g.dtype == Dtype::float32 || g.dtype == Dtype::bfloat16, "adam: gradients must be float32 or bfloat16");
@@ -51,10 +48,7 @@ class Adam final : public Kernel {
               "adam: p, gradient, m and v differ in size");
       require(to[0].data == p.data && to[1].data == m.data && to[2].data == v.data,
               "adam works in place: its outputs are p, m and v");
-      require(!shadow || (to[3].dtype == Dtype::bfloat16 && to[3].size() == p.size()),
-              "adam: a shadow is bfloat16 of the size of p");
-      parameters_.push_back({p.as<float>(), g.data, g.dtype, m.as<float>(), v.as<float>(),
-                             shadow ? to[3].as<bfloat16>() : nullptr, total, total + p.size()});
+      parameters_.push_back({p.as<float>(), g.data, g.dtype, m.as<float>(), v.as<float>(), total, total + p.size()});
       total += p.size();
     }
     total_ = total;
@@ -84,7 +78,6 @@ class Adam final : public Kernel {
   static void update(const Parameter& parameter, const T* gradient, const Rates& rates, std::int64_t begin,
                      std::int64_t end) {
     float *const p = parameter.p, *const m = parameter.m, *const v = parameter.v;
-    bfloat16* const shadow = parameter.shadow;
     const auto step = [&](std::int64_t i, const auto& at) __attribute__((always_inline)) {
       const floats g = at.load(gradient + i), old_m = at.load(m + i), old_v = at.load(v + i), old_p = at.load(p + i);
       const floats new_m = old_m + (g - old_m) * rates.take_1;
@@ -93,7 +86,6 @@ class Adam final : public Kernel {
       at.store(m + i, new_m);
       at.store(v + i, new_v);
       at.store(p + i, new_p);
-      if (shadow) at.store(shadow + i, new_p);
     };
     std::int64_t i = begin;
     for (; i + lanes <= end; i += lanes) step(i, Whole{});
