@@ -14,7 +14,7 @@ from pellucid.core.spec import known
 from pellucid.errors import ExecutorError
 from pellucid.execute.cell import Cell
 from pellucid.execute.fusion import WHOLE, Fusion, takes_whole
-from pellucid.execute.placement import adam_operand, stored_in_half, stored_in_place
+from pellucid.execute.placement import HALF, NO_HALF, adam_operand, stored_in_half, stored_in_place
 from pellucid.ops.activations import StraightThroughStep
 from pellucid.ops.conversions import Cast
 
@@ -137,14 +137,20 @@ class _Lowering:
         elif cell.kernel == "adam":
             self._emit_adam(cell)
         else:
-            inputs = [-1 if value is None else self._at(value) for value in cell.inputs]
-            self._add(cell.kernel, cell.attributes, inputs, [self._out(value) for value in cell.outputs])
+            self._add(cell.kernel, cell.attributes, self._read(cell), [self._out(value) for value in cell.outputs])
 
     def _emit_product(self, cell: Cell) -> None:
-        read = self._half if self.half else self._at
-        operands = self._same_leading([read(value) for value in cell.inputs[:2] if value is not None])
-        inputs = [*operands, *(-1 if value is None else self._at(value) for value in cell.inputs[2:])]
+        inputs = self._read(cell)
+        inputs[:2] = self._same_leading(inputs[:2])
         self._add(cell.kernel, cell.attributes, inputs, [self._out(value) for value in cell.outputs])
+
+    def _read(self, cell: Cell) -> list[int]:
+        """The buffers of a cell's operands; those that it multiplies are in bfloat16 where that is the precision."""
+        multiplied = HALF.get(cell.kernel, NO_HALF).multiplied if self.half else ()
+        return [
+            -1 if value is None else self._half(value) if place in multiplied else self._at(value)
+            for place, value in enumerate(cell.inputs)
+        ]
 
     def _same_leading(self, operands: list[int]) -> list[int]:
         """A product's operands with equal leading axes, repeated where they broadcast."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 
 from pellucid.core.graph import Program, Tensor, Variable
 from pellucid.core.sources import Read
@@ -44,35 +45,67 @@ def _overwrites(cell: Cell, value: Tensor, old: Tensor, fusion: Fusion) -> bool:
     return cell.kernel == "elementwise"
 
 
+@dataclass(frozen=True)
+class Half:
+    """Where a kernel takes and gives bfloat16 in place of float32.
+
+    multiplied: operands of its products, which are rounded to bfloat16; handed_on: operands that its result repeats or
+    combines, worth keeping in bfloat16 when the result is; taken: others that it reads in either; given: the outputs
+    that it can write in either.
+    """
+
+    multiplied: tuple[int, ...] = ()
+    handed_on: tuple[int, ...] = ()
+    taken: tuple[int, ...] = ()
+    given: tuple[int, ...] = (0,)
+
+    def reads(self, place: int) -> bool:
+        return place in self.multiplied or place in self.handed_on or place in self.taken
+
+
+# The kernels that know bfloat16; besides them `elementwise`, which takes and gives it anywhere, and `adam`'s gradients.
+HALF = {
+    "matmul": Half(multiplied=(0, 1), taken=(3,)),
+}
+NO_HALF = Half(given=())
+WEIGHT_GRADIENTS = ("matmul",)  # the kernels whose result is kept in bfloat16 where Adam alone reads it
+
+
 def stored_in_half(program: Program, fusion: Fusion) -> set[Tensor]:
     """Values kept in bfloat16 alone: read by products, and by nothing that does not take them.
 
     What a cell computes may also be read by elementwise kernels; what the user feeds is rounded for products only. A
     weight's gradient, which products make and Adam reads once, is kept so too: half the memory to go through.
     """
-    readers: dict[Tensor, list[tuple[str, int]]] = defaultdict(list)
+    readers: dict[Tensor, list[tuple[Cell, int]]] = defaultdict(list)
     for cell in fusion.cells:
         for place, value in enumerate(cell.inputs):
             if value is not None:
-                readers[fusion.values.root(value)].append((cell.kernel, place))
-    operand = {("matmul", 0), ("matmul", 1)}
-    candidates = [(value, operand) for value in program.inputs]
-    for cell in fusion.cells:
-        if cell.kernel == "matmul":
-            candidates.append((cell.outputs[0], operand | {("matmul", 3)}))
-        elif cell.kernel == "elementwise":
-            candidates += [(value, operand | {("matmul", 3)}) for value in cell.outputs]
-    gradients = {
-        cell.outputs[0]
-        for cell in fusion.cells
-        if cell.kernel == "matmul"
-        and [kernel for kernel, place in readers[cell.outputs[0]] if place >= 3 and place % 4 == 0] == ["adam"]
-    }
-    return gradients - fusion.values.targets | {
-        value
-        for value, taken in candidates
-        if value.dtype == "float32"
-        and value not in fusion.values.targets
-        and not operand.isdisjoint(readers[value])
-        and all(use in taken or (use[0] == "elementwise" and taken is not operand) for use in readers[value])
-    }
+                readers[fusion.values.root(value)].append((cell, place))
+    stored: set[Tensor] = set()
+
+    def multiplies(cell: Cell, place: int) -> bool:
+        return place in HALF.get(cell.kernel, NO_HALF).multiplied
+
+    def wants(cell: Cell, place: int) -> bool:
+        hands_on = place in HALF.get(cell.kernel, NO_HALF).handed_on
+        return multiplies(cell, place) or (hands_on and cell.outputs[0] in stored)
+
+    def takes(cell: Cell, place: int) -> bool:
+        return cell.kernel == "elementwise" or HALF.get(cell.kernel, NO_HALF).reads(place)
+
+    def gives(cell: Cell, value: Tensor) -> bool:
+        uses = readers[value]
+        if cell.kernel in WEIGHT_GRADIENTS and [(reader.kernel, place % 4) for reader, place in uses] == [("adam", 0)]:
+            return value is cell.outputs[0]
+        able = cell.kernel == "elementwise" or cell.outputs.index(value) in HALF.get(cell.kernel, NO_HALF).given
+        return able and any(wants(*use) for use in uses) and all(takes(*use) for use in uses)
+
+    def may_be(value: Tensor) -> bool:
+        return value.dtype == "float32" and value not in fusion.values.targets
+
+    for cell in reversed(fusion.cells):  # readers before what they read
+        stored.update(value for value in cell.outputs if may_be(value) and gives(cell, value))
+    fed = (value for value in program.inputs if may_be(value) and readers[value])
+    stored.update(value for value in fed if all(multiplies(*use) for use in readers[value]))
+    return stored
