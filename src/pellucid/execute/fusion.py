@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import numpy
+
 from pellucid.core.graph import Node, Program, Tensor
 from pellucid.execute.cell import Cell
 from pellucid.execute.groups import group_cells
@@ -256,9 +258,11 @@ def _product(node: Node, values: Values) -> Cell:
 
 def _attributes(node: Node) -> dict[str, Any]:
     """An op's attributes as the engine takes them; what the output's buffer tells is left out."""
-    told = {"shape", "rows"}
+    told = {"shape", "rows", "sizes"}
     given = {name: value for name, value in node.op.attributes.items() if name not in told}
-    attributes = {name: [*map(int, value)] if isinstance(value, tuple) else value for name, value in given.items()}
+    attributes = {
+        name: [*map(int, numpy.ravel(value))] if isinstance(value, tuple) else value for name, value in given.items()
+    }
     if isinstance(node.op, Concatenate):
         attributes["axis"] = node.op.axis % node.output.rank
     return attributes

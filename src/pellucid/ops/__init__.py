@@ -53,6 +53,7 @@ from pellucid.ops.composites import (
     stack,
 )
 from pellucid.ops.conversions import cast, stop_gradient
+from pellucid.ops.convolution import convolution, convolution_input_gradient, convolution_kernel_gradient
 from pellucid.ops.embedding import one_hot, scatter_add, take
 from pellucid.ops.linear import matmul
 from pellucid.ops.random import random_normal, random_uniform
@@ -67,6 +68,9 @@ __all__ = [
     "cast",
     "clip",
     "concatenate",
+    "convolution",
+    "convolution_input_gradient",
+    "convolution_kernel_gradient",
     "divide",
     "elu",
     "equal",
