@@ -43,17 +43,22 @@ struct Output {
   Dtype mask_dtype = Dtype::float32;
   Activation activation = Activation::none;
   float* partial = nullptr;  // sums of an inner dimension taken in blocks; y itself when y is float32
-  bool simple = false;       // all float32, and the activation none or relu: finished in registers
+  bool simple = false;       // the activation is none or relu: finished in registers
 };
+
+// Where a run of the inner dimension begins, in units from Tile::x: a product has one run, a convolution many.
+inline constexpr std::int64_t one_run[1] = {0};
 
 struct Tile {
   const float* x;  // units
   std::int64_t x_row, x_inner;
   const float* w;  // units; `width` columns are read, or whole vectors where `width` is a multiple of lanes
   std::int64_t w_inner;
-  std::int64_t inner;
+  std::int64_t inner;               // of each run; the rows of w follow each other through all of them
   std::int64_t row, column, width;  // of y; width is at most vectors * lanes
   bool first = true, last = true;   // block of the inner dimension
+  std::int64_t runs = 1;
+  const std::int64_t* starts = one_run;
 };
 
 using TileFunction = void (*)(const Tile&, const Output&);
@@ -142,8 +147,7 @@ template <int rows, int vectors>
     each([&](floats x, int, int v) { return x + bias[v]; });
   }
   if (output.activation == Activation::relu) each([](floats x, int, int) { return relu(x); });
-  if (output.mask) {
-    const float* mask = static_cast<const float*>(output.mask) + tile.row * output.columns + tile.column;
+  const auto keep = [&](const auto* mask) __attribute__((always_inline)) {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
       floats gate[vectors];
@@ -151,7 +155,13 @@ template <int rows, int vectors>
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; ++v) sums[r][v] = gate[v] > 0.0f ? sums[r][v] : floats{};
     }
-  }
+  };
+  const std::int64_t at = tile.row * output.columns + tile.column;
+  if (!output.mask) return;
+  if (output.mask_dtype == Dtype::float32)
+    keep(static_cast<const float*>(output.mask) + at);
+  else
+    keep(static_cast<const bfloat16*>(output.mask) + at);
 }
 
 template <bool pairs, int rows, int vectors>
@@ -179,8 +189,6 @@ void multiply_tile(const Tile& tile, const Output& output) {
   constexpr int groups = (rows + 2) / 3;
   const std::int64_t x_row = tile.x_row, x_inner = tile.x_inner, w_inner = tile.w_inner;
   const float* x[groups];
-#pragma GCC unroll 16
-  for (int g = 0; g < groups; ++g) x[g] = tile.x + 3 * g * x_row;
   const float* w = tile.w;
   const auto step = [&](floats(&into)[rows][vectors]) __attribute__((always_inline)) {
     floats w_row[vectors];
@@ -195,13 +203,18 @@ void multiply_tile(const Tile& tile, const Output& output) {
     for (int g = 0; g < groups; ++g) x[g] += x_inner;
     w += w_inner;
   };
-  std::int64_t k = tile.inner;
-  for (; k >= chains; k -= chains) {
+  for (std::int64_t run = 0; run < tile.runs; ++run) {
+#pragma GCC unroll 16
+    for (int g = 0; g < groups; ++g) x[g] = tile.x + tile.starts[run] + 3 * g * x_row;
+    std::int64_t k = tile.inner;
+    for (; k >= chains; k -= chains) {
 #pragma GCC unroll 4
-    for (int c = 0; c < chains; ++c) step(chain[c]);
+      for (int c = 0; c < chains; ++c) step(chain[c]);
+    }
+    if constexpr (chains > 1)
+      for (; k > 0; --k) step(sums);
   }
   if constexpr (chains > 1) {
-    for (; k > 0; --k) step(sums);
 #pragma GCC unroll 4
     for (int c = 1; c < chains; ++c)
 #pragma GCC unroll 16
@@ -229,8 +242,14 @@ void multiply_tile(const Tile& tile, const Output& output) {
     return;
   }
   if (tile.last) finish_in_registers(sums, tail, tile, output);
+  const auto store_to = [&](auto* y) __attribute__((always_inline)) {
 #pragma GCC unroll 16
-  for (int r = 0; r < rows; ++r) store_row(output.partial + at + r * output.columns, tail, sums[r]);
+    for (int r = 0; r < rows; ++r) store_row(y + at + r * output.columns, tail, sums[r]);
+  };
+  if (tile.last && output.dtype == Dtype::bfloat16)
+    store_to(static_cast<bfloat16*>(output.y));
+  else
+    store_to(output.partial);
 }
 
 template <bool pairs, int vectors, int... row>

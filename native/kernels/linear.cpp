@@ -5,6 +5,7 @@
 //     onednn  gemm_onednn.hpp   where the processor has a matrix unit for bfloat16
 #include "../isa.hpp"
 #include "gemm_onednn.hpp"
+#include "gemm_output.hpp"
 #include "gemm_packed.hpp"
 #include "gemm_small.hpp"
 
@@ -75,20 +76,10 @@ struct WithColumnSums final : Kernel {
   ColumnSums sums;
 };
 
-bool is_float(const View& view) { return view.dtype == Dtype::float32 || view.dtype == Dtype::bfloat16; }
-
 std::int64_t leading(const View& view) {
   std::int64_t product = 1;
   for (std::size_t axis = 0; axis + 2 < view.rank(); ++axis) product *= view.shape[axis];
   return product;
-}
-
-Activation activation_of(const std::string& name) {
-  if (name.empty()) return Activation::none;
-  if (name == "relu") return Activation::relu;
-  if (name == "tanh") return Activation::tanh;
-  if (name == "sigmoid") return Activation::sigmoid;
-  refuse("matmul: unknown activation '" + name + "': \"\", relu, tanh or sigmoid");
 }
 
 Product product_of(const Attributes& attributes, Views inputs, Views outputs) {
@@ -127,28 +118,7 @@ Product product_of(const Attributes& attributes, Views inputs, Views outputs) {
     p.batch = 1;
   }
 
-  p.output.y = y.data;
-  p.output.dtype = y.dtype;
-  p.output.columns = p.columns;
-  p.output.activation = activation_of(attributes.text("activation", ""));
-  if (bias) {
-    require(bias.dtype == Dtype::float32 && bias.shape == Shape{p.columns},
-            "matmul: bias must be float32 of one number per column");
-    p.output.bias = bias.as<float>();
-  }
-  const std::string mask_kind = attributes.text("mask", "");
-  require(mask_kind.empty() || mask_kind == "relu", "matmul: mask must be \"\" or relu");
-  require(mask_kind.empty() == !mask, "matmul: the mask attribute and the mask operand come together");
-  if (mask) {
-    require(is_float(mask) && mask.shape == y.shape, "matmul: mask must be float32 or bfloat16 of the shape of y");
-    p.output.mask = mask.data;
-    p.output.mask_dtype = mask.dtype;
-  }
-  if (y.dtype == Dtype::float32) {
-    p.output.partial = y.as<float>();
-    p.output.simple = (!mask || mask.dtype == Dtype::float32) &&
-                      (p.output.activation == Activation::none || p.output.activation == Activation::relu);
-  }
+  p.output = output_of("matmul", attributes, y, bias, mask);
   return p;
 }
 
