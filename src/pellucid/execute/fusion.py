@@ -25,7 +25,7 @@ from pellucid.ops.conversions import Cast
 from pellucid.ops.elementwise import Elementwise
 from pellucid.ops.linear import Matmul
 from pellucid.ops.reduce import Sum
-from pellucid.ops.shape import Concatenate, Transpose
+from pellucid.ops.shape import Concatenate, Slice, Transpose
 
 CLUSTER = 48  # nodes of one elementwise kernel, whose registers are to stay in the first-level cache
 ACTIVATIONS = ("relu", "tanh", "sigmoid")  # those that a product applies itself
@@ -260,9 +260,11 @@ def _attributes(node: Node) -> dict[str, Any]:
     """An op's attributes as the engine takes them; what the output's buffer tells is left out."""
     told = {"shape", "rows", "sizes"}
     given = {name: value for name, value in node.op.attributes.items() if name not in told}
-    attributes = {
+    if isinstance(node.op, Concatenate):
+        given["axis"] = node.op.axis % node.output.rank
+    if isinstance(node.op, Slice):
+        ends = zip(node.op.stop, node.inputs[0].shape, strict=True)
+        given["stop"] = tuple(size if stop is None else stop for stop, size in ends)
+    return {
         name: [*map(int, numpy.ravel(value))] if isinstance(value, tuple) else value for name, value in given.items()
     }
-    if isinstance(node.op, Concatenate):
-        attributes["axis"] = node.op.axis % node.output.rank
-    return attributes

@@ -56,6 +56,7 @@ from pellucid.ops.conversions import cast, stop_gradient
 from pellucid.ops.convolution import convolution, convolution_input_gradient, convolution_kernel_gradient
 from pellucid.ops.embedding import one_hot, scatter_add, take
 from pellucid.ops.linear import matmul
+from pellucid.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
 from pellucid.ops.random import random_normal, random_uniform
 from pellucid.ops.reduce import argmax, broadcast_to, max, min, sum, sum_to
 from pellucid.ops.shape import concatenate, expand_dims, pad, reshape, slice, squeeze, transpose
@@ -64,6 +65,8 @@ __all__ = [
     "absolute",
     "add",
     "argmax",
+    "average_pool",
+    "average_pool_gradient",
     "broadcast_to",
     "cast",
     "clip",
@@ -97,6 +100,8 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool",
+    "max_pool_gradient",
     "maximum",
     "mean",
     "min",

@@ -11,7 +11,7 @@ import numpy
 
 from pellucid.core.graph import Array, Node, Tensor
 from pellucid.core.op import Op, Sample
-from pellucid.core.spec import Spec, known, normalize_axes, show_shape
+from pellucid.core.spec import Shape, Spec, known, normalize_axes, show_shape
 from pellucid.core.terms import Number, Operand, Term
 from pellucid.errors import ShapeError
 
@@ -158,30 +158,39 @@ class Concatenate(Op):
 
 @dataclass(frozen=True)
 class Slice(Op):
-    """The elements from `start` to before `stop`, every `step`-th, on each axis."""
+    """The elements from `start` to before `stop`, every `step`-th, on each axis; a stop of `None` is the end.
+
+    An axis of unknown size is taken whole: 0, `None`, 1.
+    """
 
     start: tuple[int, ...]
-    stop: tuple[int, ...]
+    stop: tuple[int | None, ...]
     step: tuple[int, ...]
     name, inputs = "slice", ("x",)
     formula, latex = "y[i] = x[start + step·i]", r"y_i = x_{a + s i}"
 
     def infer(self, x: Spec) -> Spec:
-        shape = known(x.shape)
         if not len(self.start) == len(self.stop) == len(self.step) == x.rank:
             raise self.wrong_shape([x], "give one start, stop and step per axis")
-        for size, a, b, s in zip(shape, self.start, self.stop, self.step, strict=True):
+        sizes: list[int | None] = []
+        for size, a, stop, s in zip(x.shape, self.start, self.stop, self.step, strict=True):
+            if size is None:
+                if (a, stop, s) != (0, None, 1):
+                    raise self.wrong_shape([x], f"an axis of unknown size is taken whole, not as {a}:{stop}:{s}")
+                sizes.append(None)
+                continue
+            b = size if stop is None else stop
             if not (0 <= a <= b <= size and s >= 1):
                 raise self.wrong_shape([x], f"{a}:{b}:{s} is outside an axis of {size}")
-        steps = zip(self.start, self.stop, self.step, strict=True)
-        return Spec(tuple(-(-(b - a) // s) for a, b, s in steps), x.dtype)
+            sizes.append(-(-(b - a) // s))
+        return Spec(tuple(sizes), x.dtype)
 
     def forward(self, np: Any, x: Array) -> Array:
         parts = zip(self.start, self.stop, self.step, strict=True)
         return x[tuple(builtins.slice(a, b, s) for a, b, s in parts)]
 
     def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
-        return (Pad(self.start, self.step, known(node.inputs[0].shape))(gradients[0]),)
+        return (Pad(self.start, self.step, node.inputs[0].shape)(gradients[0]),)
 
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
         return operands[0][tuple(a + s * i for a, s, i in zip(self.start, self.step, index, strict=True))]
@@ -190,6 +199,8 @@ class Slice(Op):
     def samples(cls) -> list[Sample]:
         return [
             Sample(cls((0, 1), (2, 3), (1, 1)), (_numbers(2, 3),)),
+            Sample(cls((0, 1), (None, 3), (1, 1)), (_numbers(2, 3),)),
+            Sample(cls((0, 1), (None, None), (1, 2)), (_numbers(0, 4),)),
             Sample(cls((1,), (9,), (3,)), (_numbers(10),)),
             Sample(cls((0, 0, 1), (2, 0, 4), (1, 1, 2)), (_numbers(2, 3, 4),)),
             Sample(cls((0, 3), (60, 100), (1, 1)), (_numbers(60, 129),)),
@@ -199,37 +210,46 @@ class Slice(Op):
 
 @dataclass(frozen=True)
 class Pad(Op):
-    """Zeros of a given shape, with x written at `before + step·index`: the adjoint of `slice`."""
+    """Zeros of a given shape, with x written at `before + step·index`: the adjoint of `slice`.
+
+    An axis whose size in `shape` is `None` stays as it is.
+    """
 
     before: tuple[int, ...]
     step: tuple[int, ...]
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     name, inputs = "pad", ("x",)
     formula, latex = "y[before + step·i] = x[i], else 0", r"y_{a + s i} = x_i"
 
     def infer(self, x: Spec) -> Spec:
         if not len(self.before) == len(self.step) == len(self.shape) == x.rank:
             raise self.wrong_shape([x], "give one place, step and size per axis")
-        for size, a, s, total in zip(known(x.shape), self.before, self.step, self.shape, strict=True):
-            if a < 0 or s < 1 or (size and a + s * (size - 1) >= total):
+        for size, a, s, total in zip(x.shape, self.before, self.step, self.shape, strict=True):
+            if size is None or total is None:
+                if (a, s, total) != (0, 1, None):
+                    raise self.wrong_shape([x], "nothing is put around an axis of unknown size")
+            elif a < 0 or s < 1 or (size and a + s * (size - 1) >= total):
                 raise self.wrong_shape([x], f"it does not fit into {show_shape(self.shape)} at {self.before}")
-        return Spec(self.shape, x.dtype)
+        return Spec(self._filled(x.shape), x.dtype)
+
+    def _filled(self, shape: Shape) -> Shape:
+        return tuple(size if total is None else total for size, total in zip(shape, self.shape, strict=True))
 
     def _places(self, shape: Sequence[int]) -> tuple[Any, ...]:
         parts = zip(self.before, self.step, shape, strict=True)
         return tuple(builtins.slice(a, a + s * size, s) for a, s, size in parts)
 
     def forward(self, np: Any, x: Array) -> Array:
-        y = np.zeros(self.shape, x.dtype)
+        y = np.zeros(self._filled(x.shape), x.dtype)
         y[self._places(x.shape)] = x
         return y
 
     def xla(self, jnp: Any, lax: Any, x: Array) -> Array:
-        return jnp.zeros(self.shape, x.dtype).at[self._places(x.shape)].set(x)
+        return jnp.zeros(self._filled(x.shape), x.dtype).at[self._places(x.shape)].set(x)
 
     def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
-        sizes = zip(self.before, self.step, known(node.inputs[0].shape), strict=True)
-        stop = tuple(a + s * (size - 1) + 1 if size else a for a, s, size in sizes)
+        sizes = zip(self.before, self.step, node.inputs[0].shape, strict=True)
+        stop = tuple(None if size is None else a + s * (size - 1) + 1 if size else a for a, s, size in sizes)
         return (Slice(self.before, stop, self.step)(gradients[0]),)
 
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
@@ -242,6 +262,7 @@ class Pad(Op):
     def samples(cls) -> list[Sample]:
         return [
             Sample(cls((1, 0), (1, 1), (4, 3)), (_numbers(2, 3),)),
+            Sample(cls((0, 1), (1, 2), (None, 9)), (_numbers(2, 3),)),
             Sample(cls((1,), (3,), (10,)), (_numbers(3),)),
             Sample(cls((0,), (1,), (2,)), (_numbers(0),)),
             Sample(cls((3, 2), (1, 2), (70, 140)), (_numbers(60, 67),)),
@@ -292,16 +313,23 @@ def concatenate(values: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 
 def slice(x: Tensor, start: int, stop: int, step: int = 1, axis: int = -1) -> Tensor:
-    """The elements from `start` to before `stop` along one axis."""
+    """The elements from `start` to before `stop` along one axis.
+
+    >>> from pellucid.core.sources import feed
+    >>> slice(feed((None, 9, 4)), 2, 8, 3, axis=1).shape
+    (None, 2, 4)
+    """
     (at,) = normalize_axes(axis, x.rank, "slice")
-    shape = known(x.shape)
     begin = tuple(start if i == at else 0 for i in range(x.rank))
-    end = tuple(stop if i == at else size for i, size in enumerate(shape))
+    end = tuple(stop if i == at else size for i, size in enumerate(x.shape))
     return Slice(begin, end, tuple(step if i == at else 1 for i in range(x.rank)))(x)
 
 
 def pad(x: Tensor, widths: Sequence[tuple[int, int]]) -> Tensor:
     """Zeros around: (before, after) for each axis."""
     before = tuple(low for low, _ in widths)
-    shape = tuple(low + size + high for (low, high), size in zip(widths, known(x.shape), strict=True))
+    shape = tuple(
+        None if size is None and low == high == 0 else low + known((size,))[0] + high
+        for (low, high), size in zip(widths, x.shape, strict=True)
+    )
     return Pad(before, (1,) * x.rank, shape)(x)
