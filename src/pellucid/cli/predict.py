@@ -96,8 +96,8 @@ def _is_number(text: str) -> bool:
 
 
 def _write(path: Path, text: str) -> None:
+    from pellucid.data import atomic
     from pellucid.errors import ArgumentError
-    from pellucid.train import atomic
 
     try:
         atomic.replace(path, [text.encode()])

@@ -36,8 +36,9 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.data import atomic
 from pellucid.errors import ModelFileError, nearest
-from pellucid.train import atomic, strictjson
+from pellucid.train import strictjson
 
 Kinds = Mapping[str, "type | tuple[type, ...]"]
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from pellucid.data import atomic
 from pellucid.errors import ModelFileError
-from pellucid.train import atomic, modelfile
+from pellucid.train import modelfile
 
 
 @pytest.fixture
