@@ -74,7 +74,8 @@ def _walk_group(group: Group, members: list[Node], depth: int, adjoints: Adjoint
     with placed(scope=members[0].scope), grouped(gradient):
         _walk(members, depth + 1, local)
     outside = {value: adjoint for value, adjoint in local.items() if value not in inside}
-    gradient.outputs = tuple(outside[value] for value in group.inputs if value in outside)
+    gradient.derivatives = {value: outside[value] for value in group.inputs if value in outside}
+    gradient.outputs = tuple(gradient.derivatives.values())
     with placed(scope=members[0].scope, differentiates=members[0]):
         for value, adjoint in outside.items():
             _accumulate(adjoints, value, adjoint)

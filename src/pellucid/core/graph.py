@@ -29,13 +29,18 @@ _serial = itertools.count()
 
 @dataclass(eq=False)
 class Group:
-    """One call of a composite: what went in, what came out, and (by `Node.groups`) the primitives between."""
+    """One call of a composite: what went in, what came out, and (by `Node.groups`) the primitives between.
+
+    The group `gradient_of` another has the derivatives with respect to the other's inputs as outputs; `derivatives`
+    says which is which.
+    """
 
     name: str
     attributes: dict[str, Any]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...] = ()
     gradient_of: Group | None = None
+    derivatives: dict[Tensor, Tensor] = field(default_factory=dict)
 
 
 class Place(NamedTuple):

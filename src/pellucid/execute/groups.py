@@ -1,15 +1,20 @@
 """Composites that have a kernel of their own: their groups, forward and backward, as cells.
 
 A group becomes one cell where its kernel does what the group does, and nothing outside looks inside. Everything else
-stays with the primitives that the group consists of.
+stays with the primitives that the group consists of. Each composite is described by one function in `FUSED`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from itertools import zip_longest
+from typing import Any
 
-from pellucid.core.graph import Group, Node, Tensor
+from pellucid.core.graph import Group, Node, Tensor, composites
+from pellucid.core.spec import Shape, Spec, normalize_axes
 from pellucid.execute.cell import Cell
 from pellucid.execute.values import Values
 
@@ -28,8 +33,9 @@ def group_cells(values: Values, kernels: Collection[str]) -> Iterator[Cell]:
     taken: set[Node] = set()
     adams: list[Cell] = []
     for group, nodes in members.items():
-        if group.gradient_of is None and group.name in kernels and nodes[0] not in taken:
-            cells = _cells(group, members, gradients[group])
+        if group.name in FUSED and group.name in kernels and nodes[0] not in taken:
+            use = Use(group, nodes, [(gradient, members[gradient]) for gradient in gradients[group]], values)
+            cells = FUSED[group.name](use)
             if cells and _closed(cells, values):
                 taken.update(node for cell in cells for node in cell.nodes)
                 if group.name == "adam":
@@ -39,28 +45,47 @@ def group_cells(values: Values, kernels: Collection[str]) -> Iterator[Cell]:
     yield from adams
 
 
-def _cells(group: Group, members: Members, gradients: list[Group]) -> list[Cell]:
-    """The cells of one group and of its derivative; none where no kernel does what the group does."""
-    nodes = members[group]
-    match group.name:
-        case "softmax" | "log_softmax" if group.attributes.get("axis", -1) in (-1, group.inputs[0].rank - 1):
-            x, y = group.inputs[0], group.outputs[0]
-            cells = [Cell(group.name, nodes, [x], [y])]
-            saved = [y]
-        case "sparse_categorical_crossentropy":
-            logits, labels = group.inputs
-            probabilities = Tensor(nodes[-1], len(nodes[-1].outputs), logits.spec)  # made by the kernel alone
-            outputs = [*group.outputs, *([probabilities] if gradients else [])]
-            cells = [Cell(group.name, nodes, [logits, labels], outputs)]
-            saved = [probabilities, labels]
-        case "adam":
-            return [Cell(group.name, nodes, list(group.inputs), list(group.outputs), dict(group.attributes))]
-        case _:
-            return []
-    for gradient in gradients:
-        inputs: list[Tensor | None] = [gradient.inputs[0], *saved]
-        cells.append(Cell(gradient.name, members[gradient], inputs, list(gradient.outputs)))
-    return cells
+@dataclass(frozen=True)
+class Use:
+    """One use of a composite: its group, the groups of its derivatives, and the nodes that a program needs of each."""
+
+    group: Group
+    nodes: list[Node]
+    gradients: list[tuple[Group, list[Node]]]
+    values: Values
+
+    def attribute(self, name: str) -> Any:
+        """An attribute as it was given, or the composite's default."""
+        default = signature(composites[self.group.name]).parameters[name].default
+        return self.group.attributes.get(name, default)
+
+    def extra(self, shape: Shape) -> Tensor:
+        """One more float32 value, made by the kernel alone."""
+        return _extra(self.nodes, shape)
+
+    def cell(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor], **attributes: float) -> Cell:
+        """The forward pass."""
+        made = [self.values.root(value) for value in outputs]
+        return Cell(self.group.name, self.nodes, list(inputs), made, dict(attributes))
+
+    def gradient_cells(self, saved: Sequence[Tensor | None], *shapes: Shape) -> list[Cell]:
+        """The derivatives: from the output's adjoint and what is saved to derivatives of `shapes`, wanted or not."""
+        cells = []
+        for gradient, nodes in self.gradients:
+            made = {value: self.values.root(derivative) for value, derivative in gradient.derivatives.items()}
+            wanted = [
+                made[value] if value in made and made[value].node in nodes else None for value in self.group.inputs
+            ]
+            outputs = [
+                _extra(nodes, shape) if value is None else value
+                for value, shape in zip_longest(wanted[: len(shapes)], shapes)
+            ]
+            cells.append(Cell(gradient.name, nodes, [gradient.inputs[0], *saved], outputs))
+        return cells
+
+
+def _extra(nodes: list[Node], shape: Shape) -> Tensor:
+    return Tensor(nodes[-1], len(nodes[-1].outputs), Spec(shape))
 
 
 def _closed(cells: list[Cell], values: Values) -> bool:
@@ -89,3 +114,53 @@ def _join(adams: list[Cell], cell: Cell, values: Values) -> None:
                 whole.take(cell.nodes)
                 return
     adams.append(Cell("adam", cell.nodes, [*rates, *parameter], cell.outputs, cell.attributes))
+
+
+def _softmax(use: Use) -> list[Cell]:
+    (x,), (y,) = use.group.inputs, use.group.outputs
+    if use.attribute("axis") not in (-1, x.rank - 1):
+        return []
+    return [use.cell([x], [y]), *use.gradient_cells([y], x.shape)]
+
+
+def _sparse_categorical_crossentropy(use: Use) -> list[Cell]:
+    logits, labels = use.group.inputs
+    probabilities = use.extra(logits.shape)
+    outputs = [*use.group.outputs, *([probabilities] if use.gradients else [])]
+    return [use.cell([logits, labels], outputs), *use.gradient_cells([probabilities, labels], logits.shape)]
+
+
+def _rows_normalization(use: Use) -> list[Cell]:
+    """`layer_norm` and `rms_norm` over the last axis: x, γ, β → y, and each row's mean and scale for the derivative."""
+    (x, *vectors), (y,) = use.group.inputs, use.group.outputs
+    if normalize_axes(use.attribute("axis"), x.rank, use.group.name) != (x.rank - 1,):
+        return []
+    given = [
+        None if use.values.number(value) == neutral and value.rank == 0 else value
+        for value, neutral in zip(vectors, (1.0, 0.0), strict=False)
+    ]
+    gamma, beta = (*given, None, None)[:2]
+    size = x.shape[-1:]
+    if any(value is not None and value.shape != size for value in (gamma, beta)):
+        return []
+    statistics = use.extra((2, *x.shape[:-1]))
+    outputs = [y, statistics] if use.gradients else [y]
+    shapes = [x.shape] if gamma is beta is None else [x.shape, size, size]
+    return [
+        use.cell([x, gamma, beta], outputs, epsilon=use.attribute("epsilon")),
+        *use.gradient_cells([x, gamma, statistics], *shapes),
+    ]
+
+
+def _adam(use: Use) -> list[Cell]:
+    return [use.cell(use.group.inputs, use.group.outputs, **use.group.attributes)]
+
+
+FUSED: dict[str, Callable[[Use], list[Cell]]] = {
+    "adam": _adam,
+    "layer_norm": _rows_normalization,
+    "log_softmax": _softmax,
+    "rms_norm": _rows_normalization,
+    "softmax": _softmax,
+    "sparse_categorical_crossentropy": _sparse_categorical_crossentropy,
+}

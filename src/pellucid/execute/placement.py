@@ -65,7 +65,11 @@ class Half:
 
 # The kernels that know bfloat16; besides them `elementwise`, which takes and gives it anywhere, and `adam`'s gradients.
 HALF = {
+    "layer_norm": Half(taken=(0,)),
+    "layer_norm_gradient": Half(taken=(0, 1)),
     "matmul": Half(multiplied=(0, 1), taken=(3,)),
+    "rms_norm": Half(taken=(0,)),
+    "rms_norm_gradient": Half(taken=(0, 1)),
 }
 NO_HALF = Half(given=())
 WEIGHT_GRADIENTS = ("matmul",)  # the kernels whose result is kept in bfloat16 where Adam alone reads it

@@ -56,6 +56,7 @@ from pellucid.ops.conversions import cast, stop_gradient
 from pellucid.ops.convolution import convolution, convolution_input_gradient, convolution_kernel_gradient
 from pellucid.ops.embedding import one_hot, scatter_add, take
 from pellucid.ops.linear import matmul
+from pellucid.ops.normalization import layer_norm, rms_norm
 from pellucid.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
 from pellucid.ops.random import random_normal, random_uniform
 from pellucid.ops.reduce import argmax, broadcast_to, max, min, sum, sum_to
@@ -88,6 +89,7 @@ __all__ = [
     "hard_sigmoid",
     "isfinite",
     "l2_normalize",
+    "layer_norm",
     "leaky_relu",
     "less",
     "less_equal",
@@ -118,6 +120,7 @@ __all__ = [
     "reciprocal",
     "relu",
     "reshape",
+    "rms_norm",
     "scatter_add",
     "selu",
     "sigmoid",

@@ -3,6 +3,7 @@
 from pellucid.nn.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from pellucid.nn.layers.core import Dense, Embedding, Identity, Input, InputLayer
 from pellucid.nn.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from pellucid.nn.layers.normalization import LayerNormalization
 from pellucid.nn.layers.preprocessing import (
     CategoryEncoding,
     FillMissing,
@@ -29,6 +30,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "LayerNormalization",
     "LeakyReLU",
     "LogScale",
     "Maximum",
