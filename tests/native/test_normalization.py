@@ -1,0 +1,108 @@
+"""The normalisation kernels against their formulas in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from single_kernel import native, plan_of, run, to_bfloat16, to_float
+
+SHAPES = [(1, 1), (3, 1), (1, 5), (4, 16), (7, 17), (33, 100), (130, 33), (2, 3, 4, 5), (600, 20), (2, 70_001)]
+TOLERANCE = {"float32": (1e-5, 5e-6), "bfloat16": (0.01, 0.01)}
+
+
+def values(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    x = (3 * rng.standard_normal(shape) + 1).astype(np.float32)
+    return to_bfloat16(x) if dtype == "bfloat16" else x
+
+
+def normal(x: np.ndarray, epsilon: float, centred: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The rows normalised, with their means and scales."""
+    mean = x.mean(-1, keepdims=True) * centred
+    scale = 1 / np.sqrt(np.square(x - mean).mean(-1, keepdims=True) + epsilon)
+    return (x - mean) * scale, mean, scale
+
+
+def row_gradient(g: np.ndarray, x: np.ndarray, gamma: Any, epsilon: float, centred: bool) -> list[np.ndarray]:
+    n, _, scale = normal(x, epsilon, centred)
+    h, rows = g * gamma, tuple(range(x.ndim - 1))
+    dx = scale * (h - centred * h.mean(-1, keepdims=True) - n * (h * n).mean(-1, keepdims=True))
+    return [dx, (g * n).sum(rows), g.sum(rows)]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kernel", ["layer_norm", "rms_norm"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rows(shape: tuple[int, ...], kernel: str, dtype: str, threads: int) -> None:
+    rng, size, centred = np.random.default_rng(0), shape[-1], kernel == "layer_norm"
+    x, g = values(rng, shape, dtype), values(rng, shape, dtype)
+    gamma, beta = (rng.standard_normal(size).astype(np.float32) for _ in range(2))
+    kept = (2, *shape[:-1])
+    y, statistics = run(kernel, {"epsilon": 1e-3}, [x, gamma, beta], [(dtype, shape), ("float32", kept)], threads)
+    n, mean, scale = normal(to_float(x), 1e-3, centred)
+    np.testing.assert_allclose(to_float(y), n * gamma + beta, *TOLERANCE[dtype])
+    np.testing.assert_allclose(statistics[0], mean[..., 0], 1e-5, 1e-5)
+    np.testing.assert_allclose(statistics[1], scale[..., 0], 1e-5)
+    (plain,) = run(kernel, {"epsilon": 1e-3}, [x, None, None], [("float32", shape)])
+    np.testing.assert_allclose(plain, n, *TOLERANCE["float32"])
+
+    outputs = [(dtype, shape), ("float32", (size,)), ("float32", (size,))]
+    found = run(kernel + "_gradient", {}, [g, x, gamma, statistics], outputs, threads)
+    expected = row_gradient(to_float(g), to_float(x), gamma, 1e-3, centred)
+    for got, want, name in zip(found, expected, ("dx", "dgamma", "dbeta"), strict=True):
+        tolerance = TOLERANCE[dtype] if name == "dx" else (1e-5, 1e-4)  # of sums over the rows
+        np.testing.assert_allclose(to_float(got), want, *tolerance, err_msg=name)
+    (alone,) = run(kernel + "_gradient", {}, [g, x, None, statistics], [("float32", shape)], threads)
+    np.testing.assert_allclose(alone, row_gradient(to_float(g), to_float(x), 1.0, 1e-3, centred)[0], 1e-5, 5e-6)
+
+
+def test_layer_norm_by_hand() -> None:
+    x = np.array([[1, 2, 3, 6]], np.float32)  # mean 3, variance (4 + 1 + 0 + 9)/4 = 3.5; with ε = 0.5 the root is 2
+    gamma, beta = np.array([1, 1, 1, 2], np.float32), np.array([0, 0, 5, 0], np.float32)
+    y, statistics = run("layer_norm", {"epsilon": 0.5}, [x, gamma, beta], [("float32", (1, 4)), ("float32", (2, 1))])
+    np.testing.assert_allclose(y, [[-1, -0.5, 5, 3]])
+    np.testing.assert_allclose(statistics, [[3], [0.5]])
+
+
+def test_rows_of_any_size_of_numbers() -> None:
+    """A constant row has no variance, a large mean costs no digits, and NaN stays in its row."""
+    x = np.array([[7] * 5, [1e6, 1e6 + 1, 1e6 + 2, 1e6 + 3, 1e6 + 4], [np.nan, 0, 0, 0, 0]], np.float32)
+    (y,) = run("layer_norm", {"epsilon": 1e-3}, [x, None, None], [("float32", (3, 5))])
+    np.testing.assert_array_equal(y[0], 0)
+    np.testing.assert_allclose(y[1], (np.arange(5) - 2) / np.sqrt(2.001), 1e-6)
+    assert np.isnan(y[2]).all()
+
+
+def test_no_rows() -> None:
+    x, gamma, statistics = np.zeros((0, 3), np.float32), np.ones(3, np.float32), np.zeros((2, 0), np.float32)
+    outputs = [("float32", (0, 3)), ("float32", (3,)), ("float32", (3,))]
+    dx, dgamma, dbeta = run("layer_norm_gradient", {}, [x, x, gamma, statistics], outputs)
+    assert dx.shape == (0, 3)
+    assert (dgamma == 0).all()
+    assert (dbeta == 0).all()
+
+
+def test_the_same_bits_in_every_run() -> None:
+    rng = np.random.default_rng(3)
+    x, g = rng.standard_normal((2, 999, 64)).astype(np.float32)
+    statistics = np.stack([x.mean(-1), 1 / x.std(-1)])
+    outputs = [("float32", (999, 64)), ("float32", (64,)), ("float32", (64,))]
+    plan, ids = plan_of("layer_norm_gradient", {}, [g, x, np.ones(64, np.float32), statistics], outputs, 3)
+    results = []
+    for _ in range(5):
+        plan.run()
+        results.append([plan.get(i).tobytes() for i in ids])
+    assert all(result == results[0] for result in results)
+
+
+def test_refusals() -> None:
+    x = np.zeros((2, 3), np.float32)
+    with pytest.raises(ValueError, match="gamma and beta"):
+        run("layer_norm", {"epsilon": 1e-3}, [x, np.zeros(2, np.float32), None], [("float32", (2, 3))])
+    with pytest.raises(ValueError, match="one shape"):
+        run("layer_norm", {"epsilon": 1e-3}, [x, None, None], [("float32", (3, 2))])
+    with pytest.raises(ValueError, match="statistics"):
+        run("layer_norm_gradient", {}, [x, x, None, np.zeros(3, np.float32)], [("float32", (2, 3))])
+    assert {"layer_norm", "layer_norm_gradient", "rms_norm", "rms_norm_gradient"} <= set(native.kernels())
