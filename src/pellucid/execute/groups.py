@@ -152,12 +152,29 @@ def _rows_normalization(use: Use) -> list[Cell]:
     ]
 
 
+def _attention(use: Use) -> list[Cell]:
+    """q, k, v, mask → y, and the logarithm of each row's sum of exponentials for the derivative."""
+    (q, k, v, *masks), (y,) = use.group.inputs, use.group.outputs
+    if use.gradients and len({q, k, v}) < 3:
+        return []  # their derivative is one sum
+    batch, queries, heads, _ = q.shape
+    settings = {name: use.attribute(name) for name in ("causal", "scale")}
+    logsumexp = use.extra((batch, heads, queries))
+    outputs = [y, logsumexp] if use.gradients else [y]
+    saved = [q, k, v, y, logsumexp, *masks]
+    cells = [use.cell([q, k, v, *masks], outputs), *use.gradient_cells(saved, q.shape, k.shape, v.shape)]
+    for cell in cells:
+        cell.attributes.update(settings)
+    return cells
+
+
 def _adam(use: Use) -> list[Cell]:
     return [use.cell(use.group.inputs, use.group.outputs, **use.group.attributes)]
 
 
 FUSED: dict[str, Callable[[Use], list[Cell]]] = {
     "adam": _adam,
+    "attention": _attention,
     "layer_norm": _rows_normalization,
     "log_softmax": _softmax,
     "rms_norm": _rows_normalization,

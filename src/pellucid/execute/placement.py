@@ -65,6 +65,8 @@ class Half:
 
 # The kernels that know bfloat16; besides them `elementwise`, which takes and gives it anywhere, and `adam`'s gradients.
 HALF = {
+    "attention": Half(multiplied=(0, 1, 2)),
+    "attention_gradient": Half(multiplied=(0, 1, 2, 3), taken=(4,), given=(0, 1, 2)),
     "layer_norm": Half(taken=(0,)),
     "layer_norm_gradient": Half(taken=(0, 1)),
     "matmul": Half(multiplied=(0, 1), taken=(3,)),
