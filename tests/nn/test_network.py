@@ -217,8 +217,8 @@ def test_unknown_arguments_offer_the_nearest() -> None:
         ArgumentError, match=r"Dense has no argument 'kernel_initialiser'; did you mean 'kernel_initializer'"
     ):
         Dense(2, kernel_initialiser="zeros")
-    with pytest.raises(ArgumentError, match=r"Embedding has no argument 'mask_zero'"):
-        Embedding(3, 2, mask_zero=True)
+    with pytest.raises(ArgumentError, match=r"Embedding has no argument 'mask_zeros'; did you mean 'mask_zero'"):
+        Embedding(3, 2, mask_zeros=True)
     with pytest.raises(ArgumentError, match=r"unknown activation 'rleu'; did you mean 'relu'"):
         Dense(2, activation="rleu")
 

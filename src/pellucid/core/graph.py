@@ -105,12 +105,13 @@ class Node:
 class Tensor:
     """One output of a node: a value still to be computed. Arithmetic on it builds more nodes."""
 
-    __slots__ = ("node", "origin", "position", "spec")
+    __slots__ = ("mask", "node", "origin", "position", "spec")
     __array_ufunc__ = None  # NumPy arrays on the left leave arithmetic to us
 
     def __init__(self, node: Node, position: int, spec: Spec) -> None:
         self.node, self.position, self.spec = node, position, spec
         self.origin: Any = None  # what made it, above the graph: the call of a layer
+        self.mask: Tensor | None = None  # of a sequence: bool [batch, steps], true where a step counts
 
     @property
     def shape(self) -> tuple[int | None, ...]:

@@ -18,7 +18,7 @@ from pellucid.core.sources import Constant, Read, feed
 from pellucid.core.terms import Operand
 from pellucid.errors import ShapeError
 from pellucid.nn.activations import name_of as name_of_activation
-from pellucid.nn.layer import Call
+from pellucid.nn.calling import Call
 from pellucid.nn.network import Network, name_of, step_of
 
 

@@ -9,14 +9,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from pellucid.core.graph import Tensor, Variable
-from pellucid.errors import ModelFileError, StateError
+from pellucid.core.sources import feed
+from pellucid.errors import ModelFileError
 
 
 @dataclass
 class Construction:
     """One building of a graph. `penalties` are scalars added to the loss; `updates` are written after each step.
 
-    With `evaluating`, penalties count as in training, and nothing else does.
+    With `evaluating`, penalties count as in training, and nothing else does. `key` is made when a layer first draws.
     """
 
     training: bool = False
@@ -30,9 +31,14 @@ class Construction:
     def stream(self) -> tuple[Tensor, int]:
         """The random key of the step, and a stream number that sets one draw apart from the others."""
         if self.key is None:
-            raise StateError("random layers need a random key; build the network with training=True and a key")
+            self.key = feed((4,), "uint32", "key")
         self.streams += 1
         return self.key, self.streams
+
+    @property
+    def keys(self) -> tuple[Tensor, ...]:
+        """The random key as the last of a program's inputs, where a layer draws."""
+        return () if self.key is None else (self.key,)
 
 
 _current: ContextVar[Construction | None] = ContextVar("construction", default=None)

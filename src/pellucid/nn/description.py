@@ -4,7 +4,7 @@
 {"name": "network", "trainable": true,
  "inputs":  [{"shape": [4], "dtype": "float32", "name": "x"}],
  "layers":  [{"class_name": "Dense", "config": {"units": 2, …}}],
- "steps":   [{"layer": 0, "inputs": [[-1, 0]], "listed": false},
+ "steps":   [{"layer": 0, "inputs": [[-1, 0]], "listed": false, "options": {"training": true}},
              {"constant": 2.0, "dtype": "float32"},
              {"op": "multiply", "attributes": {}, "inputs": [[0, 0], [1, 0]]},
              {"composite": "softmax", "attributes": {"axis": -1}, "inputs": [[2, 0]]}],
@@ -12,6 +12,7 @@
 ```
 
 A value is named by its place: [step, which of its outputs], and [-1, i] for input i. A step uses earlier values only.
+`options`, where a layer was called with keyword arguments, holds plain values, {"value": place}, and lists of these.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from pellucid.core.sources import Constant, Read, feed
 from pellucid.core.spec import DTYPES, show_shape
 from pellucid.errors import ArgumentError, ModelFileError, PellucidError
 from pellucid.nn import arguments
+from pellucid.nn.calling import Call, changed
 from pellucid.nn.construction import MAX_WEIGHT
-from pellucid.nn.layer import Call, Layer, layers
+from pellucid.nn.layer import Layer, layers
 from pellucid.nn.registry import look_up
 
 if TYPE_CHECKING:
@@ -61,9 +63,18 @@ def describe(network: Network) -> dict[str, Any]:
 
 
 def _describe_step(step: Step, members: list[Layer], places: dict[Tensor, Place]) -> dict[str, Any]:
-    inputs = [_place(value, places) for value in step.inputs]
     if isinstance(step, Call):
-        return {"layer": members.index(step.layer), "inputs": inputs, "listed": step.listed}
+        options = {
+            name: changed(value, lambda item: {"value": _place(item, places)} if isinstance(item, Tensor) else item)
+            for name, value in step.options.items()
+        }
+        return {
+            "layer": members.index(step.layer),
+            "inputs": [_place(value, places) for value in step.tensors],
+            "listed": step.listed,
+            **({"options": options} if options else {}),
+        }
+    inputs = [_place(value, places) for value in step.inputs]
     if isinstance(step, Group):
         return {"composite": step.name, "attributes": _plain(step.attributes), "inputs": inputs}
     if isinstance(step.op, Constant):
@@ -150,12 +161,23 @@ def _build_step(step: dict[str, Any], made: list[Layer], values: list[tuple[Tens
             _is_whole(number) and 0 <= number < len(made), f"a step's layer must be from 0 to {len(made) - 1}", number
         )
         _need(isinstance(step["listed"], bool), "listed must be true or false", step["listed"])
-        return made[number](inputs) if step["listed"] else made[number](*inputs)
+        given = step.get("options", {})
+        _need(isinstance(given, dict), "a step's options must be an object", given)
+        options = {name: changed(value, lambda item: _option(item, values)) for name, value in given.items()}
+        return made[number](inputs, **options) if step["listed"] else made[number](*inputs, **options)
     if "composite" in step:
         function = look_up("composite", composites, step["composite"])
         return function(*inputs, **_attributes(step, inspect.get_annotations(function)))
     kind = look_up("op", registry, step["op"])
     return kind(**_attributes(step, {item.name: item.type for item in fields(kind)}))(*inputs)
+
+
+def _option(item: Any, values: list[tuple[Tensor, ...]]) -> Any:
+    """A keyword argument of a layer, or one in its lists: a value by its place, or a plain one."""
+    if isinstance(item, dict):
+        _need(item.keys() == {"value"}, "an option that is an object must name a value", item)
+        return _at(item["value"], values)
+    return item
 
 
 def _at(place: Any, values: list[tuple[Tensor, ...]]) -> Tensor:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import inspect
 import math
 import re
+import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain, count
 from typing import Any, ClassVar
 
@@ -23,21 +23,12 @@ from pellucid.core.op import registry
 from pellucid.core.spec import Shape, show_shape
 from pellucid.errors import ArgumentError, DtypeError, ShapeError, StateError, nearest
 from pellucid.nn import activations, arguments, initializers, regularizers
+from pellucid.nn.calling import Call, Parameters, checked_options, masks_of
 from pellucid.nn.construction import MAX_WEIGHT, Construction, current, is_replaying, restored
 
 Inputs = Tensor | Sequence[Tensor]
 
 layers: dict[str, type[Layer]] = {}
-
-
-@dataclass(eq=False)
-class Call:
-    """One use of a layer: a shared layer has several."""
-
-    layer: Layer
-    inputs: tuple[Tensor, ...]
-    listed: bool  # whether the layer took its inputs as a list
-    outputs: tuple[Tensor, ...]
 
 
 class Layer:
@@ -47,11 +38,13 @@ class Layer:
     weights; `input_shape` / `input_dim`: the shape of one example, for a first layer.
     """
 
-    takes_training: ClassVar[bool]
-    takes_inputs: ClassVar[tuple[int, float]]  # how many at least and at most
+    parameters: ClassVar[Parameters]
+    supports_masking: bool = False  # whether outputs get the mask of `compute_mask`: true of a class that writes one
 
     # What subclasses write. `build(*shapes)` makes the variables, now that the shapes of the inputs are known (the
-    # batch stays `None`); `call(*tensors)` builds the nodes, and a parameter `training` of it is told which it is.
+    # batch stays `None`); `call(*tensors)` builds the nodes. A parameter `training` of it is told which it is, `mask`
+    # gets the mask of the input (a list of masks where the inputs are listed), `query_mask` that of the input `query`.
+    # Whatever else is given by keyword stands after a `*`.
     build: Callable[..., None]
     call: Callable[..., Any]
 
@@ -91,12 +84,8 @@ class Layer:
         if not registered:
             return  # what a family of layers shares
         layers[cls.__name__] = cls
-        parameters = dict(inspect.signature(cls.call).parameters)
-        cls.takes_training = parameters.pop("training", None) is not None
-        tensors = list(parameters.values())[1:]  # without self
-        several = any(item.kind is item.VAR_POSITIONAL for item in tensors)
-        least = sum(item.default is item.empty and item.kind is not item.VAR_POSITIONAL for item in tensors)
-        cls.takes_inputs = (least, math.inf if several else len(tensors))
+        cls.parameters = Parameters.of(cls.call)
+        cls.supports_masking = cls.supports_masking or cls.compute_mask is not Layer.compute_mask
 
     @property
     def name(self) -> str:
@@ -153,34 +142,71 @@ class Layer:
         for variable, start in zip(self.variables, self._initial, strict=True):
             variable.assign(start(variable.shape, seed=draw()))
 
-    def __call__(self, inputs: Inputs, *more: Tensor, training: bool | None = None) -> Any:
-        """Build this layer's nodes on one tensor, or on a list of them."""
-        listed = isinstance(inputs, (list, tuple))
-        if not isinstance(inputs, Tensor) and not listed:
-            raise ArgumentError(self._called_on(inputs))
-        tensors: tuple[Tensor, ...] = (inputs, *more) if isinstance(inputs, Tensor) else (*inputs, *more)
-        for value in tensors:
-            if not isinstance(value, Tensor):
-                raise ArgumentError(self._called_on(value))
-        self._count_inputs(tensors)
+    def __call__(self, *inputs: Inputs, training: bool | None = None, **options: Any) -> Any:
+        """Build this layer's nodes on one tensor or several, or on a list of them.
+
+        `options` are keyword arguments of `call`: tensors, plain settings, or lists of them. With `training` this use
+        of the layer trains (or does not), whatever the network does.
+        """
+        listed = bool(inputs) and isinstance(inputs[0], (list, tuple))
+        first, *more = inputs or ((),)
+        kept = checked_options(options, self.parameters, f"layer {self.name} ({type(self).__name__})")
+        tensors = self._tensors((*first, *more) if listed or not inputs else inputs, kept)
+        if training is not None and self.parameters.training:
+            kept["training"] = arguments.flag(self.name, "training", training)
+        call = Call(self, tensors, listed, kept)
         construction = current()
-        with scope(self.name), self._located(tensors):
+        given = {**self.parameters.masks(tensors, listed), **kept}
+        if self.parameters.training:
+            given.setdefault("training", construction.training)
+        with scope(self.name), self._located(call.inputs):
             if not self.built:
                 self._build(tensors)
-            options = (
-                {"training": construction.training if training is None else training} if self.takes_training else {}
-            )
-            result = self.call(*tensors, **options)
-            outputs: tuple[Tensor, ...] = result if isinstance(result, tuple) else (result,)
+            result = self.call(*tensors, **given)
+            outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
             self._add_penalties(construction, outputs)
-            if not is_replaying():
-                # What comes out unchanged (of Dropout outside of training, say) gets its own node to be recorded by.
-                outputs = tuple(_copy(value) if value in tensors else value for value in outputs)
-        call = Call(self, tensors, listed, outputs)
+            call.outputs = outputs = self._masked(call, outputs, given.get("mask"))
         for output in outputs:
             if output not in tensors:
                 output.origin = call
-        return outputs if isinstance(result, tuple) else outputs[0]
+        return outputs if isinstance(result, (tuple, list)) else outputs[0]
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask of the outputs, or a list of them, from the inputs (a list where they are listed) and their mask."""
+        return mask
+
+    def _masked(self, call: Call, outputs: Sequence[Tensor], mask: Any) -> tuple[Tensor, ...]:
+        """The outputs with their masks. What comes out unchanged gets a node of its own, to be recorded by."""
+        mask = masks_of(call.tensors, call.listed) if mask is None else mask
+        masks: list[Tensor | None] = []
+        if self.supports_masking:
+            found = self.compute_mask(list(call.tensors) if call.listed else call.tensors[0], mask)
+            masks = list(found) if isinstance(found, (list, tuple)) else [found]
+        elif mask is not None and "mask" not in self.parameters.options and not is_replaying():
+            warnings.warn(
+                f"layer {self.name} ({type(self).__name__}) does not know masks: the layers after it, and the loss, "
+                "will take padding for data",
+                stacklevel=4,
+            )
+        masks += [None] * (len(outputs) - len(masks))
+        made = []
+        for output, own in zip(outputs, masks, strict=False):
+            given = output in call.tensors
+            if given and (not is_replaying() or output.mask is not own):
+                output = _copy(output)
+            if output.mask is None:
+                output.mask = own
+            made.append(output)
+        return tuple(made)
+
+    def _tensors(self, values: Sequence[Any], options: dict[str, Any]) -> tuple[Tensor, ...]:
+        """The inputs by place, those given by name too; raises an error where they are not tensors, or not as many."""
+        for value in values:
+            if not isinstance(value, Tensor):
+                raise ArgumentError(self._called_on(value))
+        tensors = self.parameters.by_place(values, options)
+        self._count_inputs(tensors)
+        return tensors
 
     def _called_on(self, value: object) -> str:
         return (
@@ -189,7 +215,7 @@ class Layer:
         )
 
     def _count_inputs(self, tensors: Sequence[Tensor]) -> None:
-        least, most = self.takes_inputs
+        least, most = self.parameters.least, self.parameters.most
         if not least <= len(tensors) <= most:
             wanted = f"{least}" if least == most else f"at least {least}" if most == math.inf else f"{least} to {most}"
             inputs = "inputs" if max(least, 0 if most == math.inf else most) > 1 else "input"

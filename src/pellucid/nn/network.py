@@ -14,9 +14,10 @@ import numpy
 from pellucid.core.graph import Group, Node, Tensor, Variable, composites
 from pellucid.core.sources import Feed, Read
 from pellucid.errors import ArgumentError, GraphError, ShapeError
+from pellucid.nn.calling import Call
 from pellucid.nn.construction import replaying
 from pellucid.nn.description import connect, describe
-from pellucid.nn.layer import Call, Layer, set_values
+from pellucid.nn.layer import Layer, set_values
 from pellucid.nn.registry import look_up
 
 Step = Call | Group | Node  # a layer's call, or a composite or an op that was applied directly
@@ -70,6 +71,10 @@ class Network(Layer):
         outputs = self.forward(inputs, training)
         return outputs[0] if len(outputs) == 1 else outputs
 
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """None of its own: the outputs carry the masks that its layers gave them."""
+        return None
+
     def forward(self, inputs: Sequence[Tensor], training: bool = False) -> tuple[Tensor, ...]:
         """Build the network's nodes on other tensors; raises `ShapeError` where they do not fit."""
         if len(inputs) != len(self.inputs):
@@ -81,9 +86,7 @@ class Network(Layer):
             for step in self.steps:
                 values = [built.get(value, value) for value in step.inputs]
                 if isinstance(step, Call):
-                    result = (
-                        step.layer(values, training=training) if step.listed else step.layer(*values, training=training)
-                    )
+                    result = step.replay(built, training)
                 elif isinstance(step, Group):
                     result = composites[step.name](*values, **step.attributes)
                 else:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pellucid.core.graph import Group, Node, Tensor
 from pellucid.core.sources import Constant
 from pellucid.errors import ArgumentError
-from pellucid.nn.layer import Call, Layer
+from pellucid.nn.calling import Call
+from pellucid.nn.layer import Layer
 from pellucid.nn.network import Network, Step, name_of, step_of
 
 
@@ -103,8 +105,7 @@ def _rows(network: Network, expand_nested: bool, trainable: bool, depth: int) ->
             uses.setdefault(step.layer if isinstance(step, Call) else step, []).append(step)
     for made_by, steps in uses.items():
         shape = _shape(value for step in steps for value in step.outputs)
-        sources = [value for step in steps for value in step.inputs if not isinstance(value.node.op, Constant)]
-        connected = tuple(names.get(value) or name_of(step_of(value)) for value in sources)
+        connected = tuple(text for step in steps for text in _connections(step, names))
         if not isinstance(made_by, Layer):
             yield Row(name_of(steps[0]), "op", shape, 0, connected, False, depth)
             continue
@@ -112,6 +113,20 @@ def _rows(network: Network, expand_nested: bool, trainable: bool, depth: int) ->
         yield Row(made_by.name, type(made_by).__name__, shape, count, connected, own and count > 0, depth)
         if expand_nested and isinstance(made_by, Network):
             yield from _rows(made_by, True, own, depth + 1)
+
+
+def _connections(step: Step, names: Mapping[Tensor, str]) -> Iterator[str]:
+    """What a step takes: values by the names of what made them, keyword arguments as they were given."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, list):
+            return f"[{', '.join(map(text, value))}]"
+        return (names.get(value) or name_of(step_of(value))) if isinstance(value, Tensor) else str(value)
+
+    given = step.tensors if isinstance(step, Call) else step.inputs
+    yield from (text(value) for value in given if not isinstance(value.node.op, Constant))
+    if isinstance(step, Call):
+        yield from (f"{name}={text(value)}" for name, value in step.options.items())
 
 
 def _shape(values: Iterable[Tensor]) -> str:

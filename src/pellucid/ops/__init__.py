@@ -36,6 +36,7 @@ from pellucid.ops.comparisons import (
     where,
 )
 from pellucid.ops.composites import (
+    any,
     clip,
     elu,
     gelu,
@@ -65,6 +66,7 @@ from pellucid.ops.shape import concatenate, expand_dims, pad, reshape, slice, sq
 __all__ = [
     "absolute",
     "add",
+    "any",
     "argmax",
     "average_pool",
     "average_pool_gradient",

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from pellucid.core.graph import Program, Variable
-from pellucid.core.random import make_key
 from pellucid.execute.program import Loop, LoopSpec, Status
 from pellucid.train.callback import Callbacks
 from pellucid.train.history import Logs
@@ -94,10 +93,7 @@ class ArrayCourse:
     def batch(self, step: int) -> tuple[Program, Feeds]:
         rows = self.loop.rows(step)
         program = next(one.program for one in self.steps if one.program.inputs[0].shape[0] == len(rows))
-        feeds = gathered(self.spec, program, rows)
-        if self.spec.keyed:
-            feeds[program.inputs[-1]] = make_key(self.spec.seed, step)
-        return program, feeds
+        return program, gathered(self.spec, program, rows, step)
 
     def place(self, step: int) -> str:
         epoch, batch = divmod(step - self.spec.first_step, self.spec.steps_per_epoch)

@@ -13,6 +13,7 @@ from pellucid.core.graph import Tensor
 from pellucid.core.spec import show_shape
 from pellucid.data import batches
 from pellucid.errors import ArgumentError, DataError, DtypeError, LabelError, ShapeError, nearest
+from pellucid.nn.losses import Loss
 from pellucid.nn.network import Network
 from pellucid.train.step import Signature
 
@@ -44,7 +45,7 @@ class Examples:
             batch,
             tuple(array.shape[1:] for array in self.inputs),
             tuple(array.shape[1:] for array in self.labels),
-            tuple(weight is not None for weight in self.weights),
+            tuple(None if weight is None else weight.shape[1:] for weight in self.weights),
             training,
         )
 
@@ -217,18 +218,26 @@ def _need_ids(array: numpy.ndarray, name: str) -> None:
 
 
 def weights(
-    sample_weight: Any, class_weight: Mapping[int, float] | None, labels: Sequence[numpy.ndarray], names: Sequence[str]
+    sample_weight: Any,
+    class_weight: Mapping[int, float] | None,
+    labels: Sequence[numpy.ndarray],
+    losses: Sequence[Loss],
+    names: Sequence[str],
 ) -> list[numpy.ndarray | None]:
-    """One array of example weights per output, or `None`; class weights are looked up by label."""
+    """One array of example weights per output, or `None`: [rows], or [rows, steps] for sequences.
+
+    Class weights are looked up by label.
+    """
     result: list[numpy.ndarray | None] = [None] * len(labels)
     if sample_weight is not None:
-        result = [None if one is None else _one_each(one) for one in _by_output(sample_weight, names)]
+        given = zip(_by_output(sample_weight, names), labels, strict=True)
+        result = [None if one is None else _one_each(one, label) for one, label in given]
     if class_weight:
         if len(labels) != 1:
             raise ArgumentError("class_weight works for a network of one output; use sample_weight for several")
-        by_class = _class_weights(class_weight, labels[0])
+        by_class = _class_weights(class_weight, labels[0], sparse=losses[0].label_dtype == "int32")
         batches.same_rows({"labels": labels, "sample weights": [one for one in result if one is not None]})
-        result[0] = by_class if result[0] is None else by_class * result[0]
+        result[0] = by_class if result[0] is None else _times(by_class, result[0])
     return result
 
 
@@ -246,15 +255,25 @@ def _by_output(given: Any, names: Sequence[str]) -> list[numpy.ndarray | None]:
     return [*arrays] if len(arrays) == len(names) else [arrays[0]] * len(names)
 
 
-def _one_each(array: numpy.ndarray) -> numpy.ndarray:
+def _one_each(array: numpy.ndarray, label: numpy.ndarray) -> numpy.ndarray:
     flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-    if flat.ndim != 1:
-        raise ShapeError(f"sample_weight must have one number per example, got {show_shape(array.shape)}")
+    if flat.shape[1:] != label.shape[1 : flat.ndim] or not flat.ndim:
+        raise ShapeError(
+            f"sample_weight must have one number per example, or one for each of its labels {show_shape(label.shape)}, "
+            f"got {show_shape(array.shape)}"
+        )
     return flat.astype(numpy.float32, copy=False)
 
 
-def _class_weights(class_weight: Mapping[int, float], label: numpy.ndarray) -> numpy.ndarray:
-    """The weight of each example's class; classes that are not named weigh 1."""
+def _times(a: numpy.ndarray, b: numpy.ndarray) -> numpy.ndarray:
+    """Weights of examples times weights of their steps."""
+    axes = max(a.ndim, b.ndim)
+    a, b = (one.reshape(*one.shape, *(1,) * (axes - one.ndim)) for one in (a, b))
+    return a * b
+
+
+def _class_weights(class_weight: Mapping[int, float], label: numpy.ndarray, sparse: bool) -> numpy.ndarray:
+    """The weight of each label's class; classes that are not named weigh 1. Labels are classes, or one-hot."""
     for name, weight in class_weight.items():
         if isinstance(name, bool) or not isinstance(name, (int, numpy.integer)) or name < 0:
             raise LabelError(
@@ -262,6 +281,9 @@ def _class_weights(class_weight: Mapping[int, float], label: numpy.ndarray) -> n
             )
         if not isinstance(weight, (int, float, numpy.number)) or not math.isfinite(weight):
             raise ArgumentError(f"class_weight gives class {name} the weight {weight!r}; give a finite number")
-    classes = label.argmax(-1) if label.ndim == 2 and label.shape[1] > 1 else label.reshape(len(label), -1)[:, 0]
+    if label.ndim > 1 and label.shape[-1] == 1:
+        label = label[..., 0]
+    classes = label if sparse or label.ndim == 1 else label.argmax(-1)
     found, places = numpy.unique(classes, return_inverse=True)
-    return numpy.array([class_weight.get(value, 1.0) for value in found.tolist()], numpy.float32)[places.reshape(-1)]
+    by_class = numpy.array([class_weight.get(value, 1.0) for value in found.tolist()], numpy.float32)
+    return by_class[places.reshape(classes.shape)]

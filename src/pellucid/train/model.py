@@ -374,7 +374,7 @@ class Model(Network):
         labels = [
             feeding.in_known_kind(label, loss.label_dtype) for label, loss in zip(labels, objective.losses, strict=True)
         ]
-        weights = feeding.weights(sample_weight, class_weight, labels, self.output_names)
+        weights = feeding.weights(sample_weight, class_weight, labels, objective.losses, self.output_names)
         batches.same_rows({"features": inputs, "sample weights": [one for one in weights if one is not None]})
         return Examples(inputs, labels, weights)
 

@@ -18,7 +18,7 @@ from pellucid.core.graph import Program, Tensor, Variable, scope
 from pellucid.core.sources import feed
 from pellucid.core.spec import known
 from pellucid.nn.construction import Construction, constructing
-from pellucid.nn.losses import Loss
+from pellucid.nn.losses import Loss, spread
 from pellucid.nn.metrics import Metric
 from pellucid.nn.network import Network
 from pellucid.train.history import Logs
@@ -32,7 +32,7 @@ class Signature:
     batch: int
     inputs: tuple[tuple[int, ...], ...]  # shapes of one example of each input
     labels: tuple[tuple[int, ...], ...] = ()
-    weighted: tuple[bool, ...] = ()  # whether each output has sample weights
+    weights: tuple[tuple[int, ...] | None, ...] = ()  # shapes of one example's weight, where an output has any
     training: bool = False
 
 
@@ -59,7 +59,10 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A program with the meaning of its outputs: `totals` leading ones are added up over an epoch into `entries`."""
+    """A program with the meaning of its outputs: `totals` leading ones are added up over an epoch into `entries`.
+
+    With `keyed`, the last input is the random key.
+    """
 
     program: Program
     entries: tuple[Entry, ...] = ()
@@ -74,9 +77,9 @@ class Step:
 def prediction_step(network: Network, signature: Signature) -> Step:
     """Inputs → outputs."""
     inputs = _feeds(network, signature)
-    with constructing(Construction(training=False)):
+    with constructing(Construction(training=False)) as construction:
         outputs = network.forward(inputs, training=False)
-    return Step(Program(tuple(inputs), outputs))
+    return Step(Program((*inputs, *construction.keys), outputs), keyed=construction.key is not None)
 
 
 def objective_step(network: Network, objective: Objective, signature: Signature) -> Step:
@@ -87,11 +90,10 @@ def objective_step(network: Network, objective: Objective, signature: Signature)
         for shape, loss, name in zip(signature.labels, objective.losses, network.output_names, strict=True)
     ]
     weights = [
-        feed((signature.batch,), "float32", f"weights of {name}") if weighted else None
-        for weighted, name in zip(signature.weighted, network.output_names, strict=True)
+        None if shape is None else feed((signature.batch, *shape), "float32", f"weights of {name}")
+        for shape, name in zip(signature.weights, network.output_names, strict=True)
     ]
-    key = feed((4,), "uint32", "key") if signature.training else None
-    construction = Construction(training=signature.training, key=key, evaluating=True)
+    construction = Construction(training=signature.training, evaluating=True)
     with constructing(construction):
         outputs = network.forward(inputs, training=signature.training)
     parts = _losses(network, objective, labels, outputs, weights)
@@ -102,9 +104,8 @@ def objective_step(network: Network, objective: Objective, signature: Signature)
         loss = _total([*weighted, *construction.penalties])
     updates = _updates(network, objective, loss, construction) if signature.training else ()
     totals, entries = _figures(network, objective, signature.batch, loss, parts, labels, outputs, weights)
-    given = [*inputs, *labels, *(weight for weight in weights if weight is not None)]
-    program = Program((*given, key) if key is not None else tuple(given), tuple(totals), updates)
-    return Step(program, tuple(entries), len(totals), key is not None)
+    given = (*inputs, *labels, *(weight for weight in weights if weight is not None), *construction.keys)
+    return Step(Program(given, tuple(totals), updates), tuple(entries), len(totals), construction.key is not None)
 
 
 def _feeds(network: Network, signature: Signature) -> list[Tensor]:
@@ -171,8 +172,8 @@ def _figures(
     for place, (label, output, name) in enumerate(zip(labels, outputs, network.output_names, strict=True)):
         truth = _like_output(label, output, objective.losses[place])
         chosen = [
-            *((metric, None) for metric in objective.metrics[place]),
-            *((metric, weights[place]) for metric in objective.weighted_metrics[place]),
+            *((metric, _counting(None, output)) for metric in objective.metrics[place]),
+            *((metric, _counting(weights[place], output)) for metric in objective.weighted_metrics[place]),
         ]
         for metric, weight in chosen:
             with scope("metrics"):
@@ -183,6 +184,14 @@ def _figures(
             totals += statistics
             at += size
     return totals, entries
+
+
+def _counting(weight: Tensor | None, output: Tensor) -> Tensor | None:
+    """The weights of examples, or steps, with 0 for those that the output's mask leaves out."""
+    if output.mask is None:
+        return weight
+    mask = ops.cast(output.mask, "float32")
+    return mask if weight is None else mask * spread(weight, mask)
 
 
 def _total(parts: Sequence[Tensor]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from pellucid.nn.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from pellucid.nn.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose
-from pellucid.nn.layers.core import Dense, Embedding, Identity, Input, InputLayer
+from pellucid.nn.layers.core import Dense, Embedding, Identity, Input, InputLayer, Masking
 from pellucid.nn.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from pellucid.nn.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from pellucid.nn.layers.normalization import LayerNormalization
@@ -41,6 +41,7 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "LogScale",
+    "Masking",
     "Maximum",
     "Minimum",
     "Multiply",

@@ -16,6 +16,8 @@ from pellucid.nn.layer import Layer
 class Activation(Layer):
     """An activation by name or function: y = activation(x)."""
 
+    supports_masking = True
+
     def __init__(self, activation: Any, **options: Any) -> None:
         super().__init__(**options)
         self.activation = activations.get(activation)
@@ -26,6 +28,8 @@ class Activation(Layer):
 
 class ReLU(Layer):
     """y = min(x, max_value) where x > threshold, else negative_slope·(x - threshold)."""
+
+    supports_masking = True
 
     def __init__(
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **options: Any
@@ -41,6 +45,8 @@ class ReLU(Layer):
 
 class LeakyReLU(Layer):
     """y = x if x > 0 else negative_slope·x. Maas, Hannun, Ng 2013."""
+
+    supports_masking = True
 
     def __init__(self, negative_slope: float = 0.3, **options: Any) -> None:
         super().__init__(**options)
@@ -60,6 +66,8 @@ class PReLU(Layer):
     >>> layer(Input(shape=(28, 28, 8))).shape, layer.alpha.shape
     ((None, 28, 28, 8), (1, 1, 8))
     """
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -89,6 +97,8 @@ class PReLU(Layer):
 class ELU(Layer):
     """y = x if x > 0 else α·(eˣ - 1). Clevert, Unterthiner, Hochreiter 2016."""
 
+    supports_masking = True
+
     def __init__(self, alpha: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
         self.alpha = arguments.number("ELU", "alpha", alpha)
@@ -99,6 +109,8 @@ class ELU(Layer):
 
 class Softmax(Layer):
     """yᵢ = e^xᵢ / Σⱼ e^xⱼ over an axis, or several."""
+
+    supports_masking = True
 
     def __init__(self, axis: int | Sequence[int] = -1, **options: Any) -> None:
         super().__init__(**options)

@@ -12,7 +12,7 @@ from pellucid.errors import ArgumentError, DtypeError, ShapeError
 from pellucid.nn import activations, arguments, initializers, regularizers
 from pellucid.nn.layer import Layer
 from pellucid.nn.registry import look_up
-from pellucid.ops import cast, take
+from pellucid.ops import any, cast, expand_dims, not_equal, take, where
 
 
 class InputLayer(Layer):
@@ -72,6 +72,8 @@ class Dense(Layer):
     (None, 2)
     """
 
+    supports_masking = True
+
     def __init__(
         self,
         units: int,
@@ -111,7 +113,8 @@ class Dense(Layer):
 class Embedding(Layer):
     """A learned vector for each of `input_dim` ids. Shapes: int32 [batch, …] → [batch, …, output_dim].
 
-    Ids are 0 … input_dim - 1; executors refuse others. Whole numbers that come as floats are converted.
+    Ids are 0 … input_dim - 1; executors refuse others. Whole numbers that come as floats are converted. With
+    `mask_zero` the id 0 is padding: its steps are masked in the layers that follow, and in the loss.
 
     >>> Embedding(10, 4)(Input(shape=(5,), dtype="int32")).shape
     (None, 5, 4)
@@ -125,6 +128,7 @@ class Embedding(Layer):
         output_dim: int,
         embeddings_initializer: Any = "uniform",
         embeddings_regularizer: Any = None,
+        mask_zero: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -132,6 +136,7 @@ class Embedding(Layer):
         self.output_dim = arguments.whole("Embedding", "output_dim", output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
+        self.mask_zero = self.supports_masking = arguments.flag("Embedding", "mask_zero", mask_zero)
 
     def build(self, shape: Shape) -> None:
         self.embeddings = self.add_weight(
@@ -145,6 +150,10 @@ class Embedding(Layer):
         result: Tensor = take(self.embeddings.tensor, as_ids(x, "Embedding"))
         return result
 
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
+        """True where the id is not 0, with `mask_zero`."""
+        return not_equal(as_ids(inputs, "Embedding"), 0) if self.mask_zero else None
+
 
 def as_ids(x: Tensor, owner: str) -> Tensor:
     """Ids as int32; raises `DtypeError` for truth values."""
@@ -155,8 +164,33 @@ def as_ids(x: Tensor, owner: str) -> Tensor:
     return cast(x, "int32")
 
 
+class Masking(Layer):
+    """Steps whose features all equal `mask_value` are padding: they become 0, and are masked in what follows.
+
+    Shapes: [batch, steps, features] → the same, with a mask [batch, steps].
+
+    >>> Masking(mask_value=-1.0)(Input(shape=(5, 3))).mask
+    Tensor(greater, bool[?, 5])
+    """
+
+    def __init__(self, mask_value: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.mask_value = arguments.number("Masking", "mask_value", mask_value)
+
+    def call(self, x: Tensor) -> Tensor:
+        result: Tensor = where(expand_dims(self.compute_mask(x), -1), x, 0)
+        return result
+
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """True where any feature of a step differs from `mask_value`."""
+        result: Tensor = any(not_equal(inputs, self.mask_value), axis=-1)
+        return result
+
+
 class Identity(Layer):
     """The value itself."""
+
+    supports_masking = True
 
     def call(self, x: Tensor) -> Tensor:
         return x

@@ -7,7 +7,7 @@ from functools import reduce
 from typing import Any, ClassVar
 
 from pellucid import ops
-from pellucid.core.graph import Tensor
+from pellucid.core.graph import Tensor, tensor
 from pellucid.core.spec import show_shape
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import arguments
@@ -17,11 +17,17 @@ from pellucid.nn.layer import Inputs, Layer
 class Merge(Layer, registered=False):
     """What merge layers share: they take one list of tensors."""
 
-    def __call__(self, inputs: Inputs, *more: Tensor, training: bool | None = None) -> Any:
-        if not isinstance(inputs, (list, tuple)) or more:
+    def __call__(self, *inputs: Inputs, **options: Any) -> Any:
+        if len(inputs) != 1 or not isinstance(inputs[0], (list, tuple)):
             kind = type(self).__name__
             raise ArgumentError(f"layer {self.name} ({kind}) takes one list of tensors: {kind}()([a, b])")
-        return super().__call__(inputs, training=training)
+        return super().__call__(*inputs, **options)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Steps that count in any of the values; none where a value has no mask."""
+        if mask is None or any(own is None for own in mask):
+            return None
+        return reduce(ops.logical_or, mask)
 
     def need_one_batch(self, values: tuple[Tensor, ...]) -> None:
         if len({value.shape[0] for value in values if value.rank} - {None}) > 1 or any(
@@ -107,3 +113,15 @@ class Concatenate(Merge):
         if self.axis % max(first.rank, 1) == 0 and -first.rank <= self.axis < first.rank:
             raise ShapeError(f"Concatenate: axis {self.axis} of {show_shape(first.shape)} is the batch")
         return ops.concatenate([first, *others], axis=self.axis)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The masks one after another, or along features their union; a value without a mask counts whole."""
+        if mask is None:
+            return None
+        axes = min(own.rank for own in mask if own is not None)
+        axis = self.axis % inputs[0].rank
+        whole = [
+            ops.broadcast_to(tensor(True), value.shape[:axes]) if own is None else own
+            for value, own in zip(inputs, mask, strict=True)
+        ]
+        return ops.concatenate(whole, axis=axis) if axis < axes else reduce(ops.logical_or, whole)

@@ -37,6 +37,8 @@ class Normalization(Layer):
     [array([2., 5.], dtype=float32), array([1., 0.], dtype=float32), array(2, dtype=int32)]
     """
 
+    supports_masking = True
+
     def __init__(
         self,
         axis: int | Sequence[int] | None = -1,
@@ -133,6 +135,8 @@ class Normalization(Layer):
 
 class Rescaling(Layer):
     """y = x·scale + offset."""
+
+    supports_masking = True
 
     def __init__(self, scale: Any, offset: Any = 0.0, **options: Any) -> None:
         super().__init__(**options)

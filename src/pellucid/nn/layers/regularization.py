@@ -23,6 +23,8 @@ class Dropout(Layer):
     u is a function of the run's seed and step, or of `seed` and step where that is given. Srivastava et al. 2014.
     """
 
+    supports_masking = True
+
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **options: Any
     ) -> None:

@@ -19,7 +19,7 @@ from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn.layer import _snake as snake
 from pellucid.nn.losses import checks
 from pellucid.nn.registry import Configured
-from pellucid.ops import cast, expand_dims, mean, reshape, squeeze, sum
+from pellucid.ops import cast, expand_dims, maximum, mean, reshape, squeeze, sum, where
 
 EPSILON = 1e-7  # Keras's: probabilities are kept this far from 0 and 1 where no logits are known
 
@@ -44,12 +44,17 @@ class Loss(Configured):
         raise NotImplementedError
 
     def __call__(self, y_true: TensorLike, y_pred: TensorLike, sample_weight: TensorLike | None = None) -> Tensor:
-        """Σ value·weight / number of values, or as `reduction` says."""
+        """Σ value·weight / number of values, or as `reduction` says. Steps that the predictions' mask leaves out are
+        neither added nor counted.
+        """
+        mask = y_pred.mask if isinstance(y_pred, Tensor) else None
         values = self.call(as_tensor(y_true), as_tensor(y_pred))
         if sample_weight is not None:
             values = values * spread(sample_weight, values)
+        if mask is not None:
+            values = where(spread(mask, values, "the mask") > 0.0, values, 0.0)
         if self.reduction == "sum_over_batch_size":
-            return mean(values)
+            return mean(values) if mask is None else mean(values) * (float(mask.spec.size) / counted(mask))
         return sum(values) if self.reduction == "sum" else values
 
     def check(self, labels: numpy.ndarray, output: Tensor, name: str) -> None:
@@ -134,14 +139,19 @@ def matched(y_true: TensorLike, y_pred: TensorLike, where: str) -> tuple[Tensor,
     return t, p
 
 
-def spread(weight: TensorLike, values: Tensor) -> Tensor:
+def counted(mask: Tensor) -> Tensor:
+    """How many steps a mask lets count; 1 where it lets none."""
+    return maximum(sum(cast(mask, "float32")), 1.0)
+
+
+def spread(weight: TensorLike, values: Tensor, what: str = "sample_weight") -> Tensor:
     """Weights in the dtype of the values, with as many axes: one weight per example counts for all its values."""
     w = cast(as_float(weight), values.dtype)
     while w.rank > values.rank and w.shape[-1] == 1:
         w = squeeze(w, -1)
     if w.rank > values.rank or any(a not in (1, b) for a, b in zip(w.shape, values.shape, strict=False)):
         raise ShapeError(
-            f"sample_weight of shape {show_shape(w.shape)} does not fit values of shape {show_shape(values.shape)}; "
-            "give one weight per example"
+            f"{what} of shape {show_shape(w.shape)} does not fit values of shape {show_shape(values.shape)}; "
+            "it needs one entry per example, or per step of a sequence"
         )
     return reshape(w, (*w.shape, *(1,) * (values.rank - w.rank))) if w.rank < values.rank else w
