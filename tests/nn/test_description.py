@@ -46,7 +46,11 @@ UNUSUAL: list[tuple[Layer, list[numpy.ndarray]]] = [
     (layers.Dropout(0.3, noise_shape=(None, 1), seed=2**50), [random.normal(size=(2, 4))]),
     (layers.Flatten("channels_first"), [random.normal(size=(2, 4, 3))]),
     (layers.Reshape((-1, 2)), [random.normal(size=(2, 4))]),
-    (layers.Embedding(5, 2, embeddings_regularizer="l2"), [random.integers(0, 5, (2, 4)).astype(numpy.int32)]),
+    (layers.Masking(mask_value=-1.0), [random.normal(size=(2, 4, 3))]),
+    (
+        layers.Embedding(5, 2, embeddings_regularizer="l2", mask_zero=True),
+        [random.integers(0, 5, (2, 4)).astype(numpy.int32)],
+    ),
     (layers.Identity(), [random.normal(size=(2, 4))]),
     (layers.InputLayer((4,)), [random.normal(size=(2, 4))]),
     (layers.Normalization(axis=None), [random.normal(size=(2, 4))]),

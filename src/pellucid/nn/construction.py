@@ -49,6 +49,11 @@ def current() -> Construction:
     return _current.get() or Construction()
 
 
+def is_recording() -> bool:
+    """Whether layers are called outside of any construction, to be recorded: nothing ever runs these nodes."""
+    return _current.get() is None
+
+
 @contextmanager
 def constructing(construction: Construction) -> Iterator[Construction]:
     """Build the graph inside this block under the given construction."""

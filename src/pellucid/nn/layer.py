@@ -24,7 +24,7 @@ from pellucid.core.spec import Shape, show_shape
 from pellucid.errors import ArgumentError, DtypeError, ShapeError, StateError, nearest
 from pellucid.nn import activations, arguments, initializers, regularizers
 from pellucid.nn.calling import Call, Parameters, checked_options, masks_of
-from pellucid.nn.construction import MAX_WEIGHT, Construction, current, is_replaying, restored
+from pellucid.nn.construction import MAX_WEIGHT, Construction, current, is_recording, is_replaying, restored
 
 Inputs = Tensor | Sequence[Tensor]
 
@@ -157,7 +157,9 @@ class Layer:
         call = Call(self, tensors, listed, kept)
         construction = current()
         given = {**self.parameters.masks(tensors, listed), **kept}
-        if self.parameters.training:
+        if is_recording():
+            given.pop("training", None)  # only shapes matter, and what is random would have to know the batch
+        elif self.parameters.training:
             given.setdefault("training", construction.training)
         with scope(self.name), self._located(call.inputs):
             if not self.built:
@@ -186,7 +188,7 @@ class Layer:
             warnings.warn(
                 f"layer {self.name} ({type(self).__name__}) does not know masks: the layers after it, and the loss, "
                 "will take padding for data",
-                stacklevel=4,
+                stacklevel=3,
             )
         masks += [None] * (len(outputs) - len(masks))
         made = []

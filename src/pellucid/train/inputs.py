@@ -269,7 +269,8 @@ def _times(a: numpy.ndarray, b: numpy.ndarray) -> numpy.ndarray:
     """Weights of examples times weights of their steps."""
     axes = max(a.ndim, b.ndim)
     a, b = (one.reshape(*one.shape, *(1,) * (axes - one.ndim)) for one in (a, b))
-    return a * b
+    product: numpy.ndarray = a * b
+    return product
 
 
 def _class_weights(class_weight: Mapping[int, float], label: numpy.ndarray, sparse: bool) -> numpy.ndarray:
