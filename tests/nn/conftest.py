@@ -160,7 +160,7 @@ def check_against_keras(
         return (y * weight).sum()
 
     if all(x.dtype.kind == "f" for x in arrays):
-        their_variables, their_inputs = jax.grad(scalar, argnums=(0, 1))(trainable, listed)
+        their_variables, their_inputs = jax.jit(jax.grad(scalar, argnums=(0, 1)))(trainable, listed)
         their_inputs = their_inputs if isinstance(their_inputs, list) else [their_inputs]
         for own, other in zip(by_input, their_inputs, strict=True):
             numpy.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5)

@@ -67,6 +67,17 @@ UNUSUAL: list[tuple[Layer, list[numpy.ndarray]]] = [
     (layers.Maximum(), [random.normal(size=(2, 4))] * 2),
     (layers.Minimum(), [random.normal(size=(2, 4))] * 2),
     (layers.Concatenate(axis=1), [random.normal(size=(2, 4, 1))] * 2),
+    (layers.Conv1D(2, [2], 2, "causal", groups=2, kernel_regularizer="l2"), [random.normal(size=(2, 5, 4))]),
+    (
+        layers.Conv2D(2, (3, 2), dilation_rate=(1, 2), padding="SAME", activation="relu"),
+        [random.normal(size=(2, 4, 5, 3))],
+    ),
+    (layers.Conv1DTranspose(2, 3, 2, output_padding=[1], use_bias=False), [random.normal(size=(2, 4, 3))]),
+    (layers.Conv2DTranspose(2, 2, (3, 2), "same", bias_regularizer="l1"), [random.normal(size=(2, 3, 2, 3))]),
+    (layers.DepthwiseConv1D(3, depth_multiplier=2, depthwise_initializer="ones"), [random.normal(size=(2, 4, 3))]),
+    (layers.DepthwiseConv2D(2, 2, "same", activation="tanh"), [random.normal(size=(2, 4, 3, 3))]),
+    (layers.SeparableConv1D(2, 3, pointwise_regularizer="l2"), [random.normal(size=(2, 4, 3))]),
+    (layers.SeparableConv2D(2, 2, depth_multiplier=3, data_format="channels_last"), [random.normal(size=(2, 4, 3, 3))]),
 ]
 
 

@@ -344,4 +344,4 @@ def set_values(variables: Sequence[Variable], values: Sequence[Any], where: str)
 
 
 def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", name).lower()  # as Keras does: conv2d, p_re_lu
