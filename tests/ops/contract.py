@@ -19,7 +19,7 @@ from pellucid.core.op import Op, Sample
 from pellucid.core.sources import Source, feed
 from pellucid.core.spec import Spec
 from pellucid.core.terms import Operand
-from pellucid.errors import DataError, DtypeError, ExecutorError, PellucidError, ShapeError
+from pellucid.errors import DataError, DtypeError, ExecutorError, GraphError, PellucidError, ShapeError
 from pellucid.execute import executor
 
 Arrays = Sequence[numpy.ndarray]
@@ -64,6 +64,19 @@ def demand_close(got: Any, wanted: Any, tolerance: float, message: str) -> None:
         )
 
 
+def specs_of(op: Op, arrays: Arrays) -> tuple[Spec, ...]:
+    """What the shape rule says of all outputs."""
+    inferred = op.infer(*map(spec_of, arrays))
+    return inferred if isinstance(inferred, tuple) else (inferred,)
+
+
+def values_of(op: Op, arrays: Arrays) -> list[numpy.ndarray]:
+    """All outputs, by NumPy."""
+    with numpy.errstate(all="ignore"):
+        value = op.forward(numpy, *arrays)
+    return [numpy.asarray(item) for item in (value if isinstance(value, tuple) else (value,))]
+
+
 # Parts
 
 
@@ -85,7 +98,7 @@ def check_parts(kind: type[Op]) -> None:
     demand(any(sample.error is None for sample in samples), f"{kind.name} has no good sample")
     demand(any(sample.error is not None for sample in samples), f"{kind.name} has no sample of a bad input")
     good = [sample for sample in samples if sample.error is None]
-    shapes = [spec.shape for s in good for spec in (*map(spec_of, s.arrays), s.op.infer(*map(spec_of, s.arrays)))]
+    shapes = [spec.shape for s in good for spec in (*map(spec_of, s.arrays), *specs_of(s.op, s.arrays))]
     demand(any(0 in shape for shape in shapes), f"{kind.name} has no sample of an empty array")
     demand(set(kind.tolerance) == {"float32", "bfloat16", "float64"}, f"{kind.name} lacks a tolerance")
 
@@ -94,8 +107,8 @@ def check_refusal(sample: Sample) -> None:
     """A bad input raises its error, which names the op and says what to do."""
     op, message = sample.op, describe(sample.op, sample.arrays)
     try:
-        result = op(*feeds_for(sample.arrays))
-        evaluate([result], dict(zip(result.node.inputs, sample.arrays, strict=True)))
+        results = op.apply(*feeds_for(sample.arrays))
+        evaluate(results, dict(zip(results[0].node.inputs, sample.arrays, strict=True)))
     except PellucidError as error:
         demand(isinstance(error, sample.error or ()), f"{message} raised {type(error).__name__}: {error}")
         demand(op.name in str(error), f"{message}: the error does not name the op: {error}")
@@ -112,21 +125,18 @@ def check_refusal(sample: Sample) -> None:
 def check_shape_rule(sample: Sample) -> None:
     """What `infer` says is what `forward` gives; and with an unknown batch it says nothing else."""
     op, arrays = sample.op, sample.arrays
-    specs = [spec_of(a) for a in arrays]
-    with numpy.errstate(all="ignore"):
-        value = numpy.asarray(op.forward(numpy, *arrays))
-    inferred = op.infer(*specs)
-    demand(
-        inferred == spec_of(value),
-        f"{describe(op, arrays)}: infer says {inferred}, forward gives {value.dtype}{list(value.shape)}",
-    )
-    unknown = [Spec((None, *spec.shape[1:]), spec.dtype) if spec.rank else spec for spec in specs]
+    values = values_of(op, arrays)
+    inferred, given = specs_of(op, arrays), tuple(map(spec_of, values))
+    demand(inferred == given, f"{describe(op, arrays)}: infer says {inferred}, forward gives {given}")
+    unknown = [Spec((None, *a.shape[1:]), str(a.dtype)) if a.ndim else spec_of(a) for a in arrays]
     try:
-        general = op.infer(*unknown)
+        result = op.infer(*unknown)
     except PellucidError:
         return  # not every op can tell its shape from an unknown one
-    fits = general.rank == value.ndim and all(a in (None, b) for a, b in zip(general.shape, value.shape, strict=True))
-    demand(fits, f"{describe(op, arrays)}: with an unknown batch infer says {general}, forward gives {value.shape}")
+    for general, value in zip(result if isinstance(result, tuple) else (result,), values, strict=True):
+        same = (a in (None, b) for a, b in zip(general.shape, value.shape, strict=False))
+        fits = general.rank == value.ndim and all(same)
+        demand(fits, f"{describe(op, arrays)}: with an unknown batch infer says {general}, forward gives {value.shape}")
 
 
 def executors() -> Iterator[tuple[Any, str, str]]:
@@ -145,15 +155,15 @@ def check_value(sample: Sample, runs_on: Any, precision: str, dtype: str) -> Non
     """An executor computes `forward`, within the op's tolerance."""
     op, arrays = sample.op, convert(sample.arrays, dtype)
     inputs = feeds_for(arrays)
-    output = op(*inputs)
-    if runs_on.name == "native" and output.dtype == "float64":
+    outputs = op.apply(*inputs)
+    if runs_on.name == "native" and outputs[0].dtype == "float64":
         return  # the engine has none
-    (got,) = runs_on.compile(Program(tuple(inputs), (output,)), precision)(*arrays)
+    results = runs_on.compile(Program(tuple(inputs), outputs), precision)(*arrays)
     message = f"{describe(op, arrays)} on {runs_on.name} ({precision})"
-    demand(str(got.dtype) == output.dtype, f"{message}: dtype {got.dtype}, not {output.dtype}")
     tolerance = op.tolerance["bfloat16" if precision == "bfloat16" else dtype]
-    with numpy.errstate(all="ignore"):
-        demand_close(got, op.forward(numpy, *convert(arrays, "float64")), tolerance, message)
+    for got, output, wanted in zip(results, outputs, values_of(op, convert(arrays, "float64")), strict=True):
+        demand(str(got.dtype) == output.dtype, f"{message}: dtype {got.dtype}, not {output.dtype}")
+        demand_close(got, wanted, tolerance, f"{message}, output {output.position}")
 
 
 def check_xla(samples: Iterable[Sample]) -> None:
@@ -162,19 +172,19 @@ def check_xla(samples: Iterable[Sample]) -> None:
     from jax import lax
     from jax import numpy as jnp
 
-    chosen = [s for s in samples if s.op.infer(*(spec_of(a) for a in convert(s.arrays, "float32"))).dtype != "float64"]
+    chosen = [s for s in samples if specs_of(s.op, convert(s.arrays, "float32"))[0].dtype != "float64"]
     inputs = [convert(sample.arrays, "float32") for sample in chosen]
 
     def lower(all_arrays: list[list[Any]]) -> list[Any]:
-        return [sample.op.xla(jnp, lax, *arrays) for sample, arrays in zip(chosen, all_arrays, strict=True)]
+        values = [sample.op.xla(jnp, lax, *arrays) for sample, arrays in zip(chosen, all_arrays, strict=True)]
+        return [value if isinstance(value, tuple) else (value,) for value in values]
 
-    for sample, arrays, got in zip(chosen, inputs, jax.jit(lower)(inputs), strict=True):
+    for sample, arrays, results in zip(chosen, inputs, jax.jit(lower)(inputs), strict=True):
         message = f"{describe(sample.op, arrays)} in XLA"
-        wanted = sample.op.infer(*map(spec_of, arrays))
-        demand(str(got.dtype) == wanted.dtype, f"{message}: dtype {got.dtype}, not {wanted.dtype}")
-        with numpy.errstate(all="ignore"):
-            reference = sample.op.forward(numpy, *convert(arrays, "float64"))
-        demand_close(numpy.asarray(got), reference, sample.op.tolerance["float32"], message)
+        references = values_of(sample.op, convert(arrays, "float64"))
+        for got, spec, wanted in zip(results, specs_of(sample.op, arrays), references, strict=True):
+            demand(str(got.dtype) == spec.dtype, f"{message}: dtype {got.dtype}, not {spec.dtype}")
+            demand_close(numpy.asarray(got), wanted, sample.op.tolerance["float32"], message)
 
 
 def spec_of(array: numpy.ndarray) -> Spec:
@@ -193,14 +203,14 @@ def check_terms(sample: Sample, small: int = 40, picked: int = 12) -> None:
     op, arrays = sample.op, list(sample.arrays)
     operands = [Operand(i, a) for i, a in enumerate(arrays)]
     random = numpy.random.default_rng(1)
-    with numpy.errstate(all="ignore"):
-        value = numpy.asarray(op.forward(numpy, *arrays))
+    values = values_of(op, arrays)
+    for output, value in enumerate(values):
         places = list(numpy.ndindex(value.shape)) if value.size <= 10_000 else []
         if value.size > small:
             places = [tuple(int(random.integers(size)) for size in value.shape) for _ in range(picked)]
         for index in places:
-            term = op.terms(index, *operands)
-            message = f"{describe(op, arrays)}: terms at {index}"
+            term = op.terms((output, *index) if len(values) > 1 else index, *operands)
+            message = f"{describe(op, arrays)}: terms of output {output} at {index}"
             demand_close(term.value, float(value[index]), 1e-12, message)
             used: list[set[tuple[int, ...]]] = [set() for _ in arrays]
             for element in term.elements():
@@ -210,7 +220,7 @@ def check_terms(sample: Sample, small: int = 40, picked: int = 12) -> None:
             changed = [
                 _changed(a, keep, random) if a.dtype.kind == "f" else a for a, keep in zip(arrays, used, strict=True)
             ]
-            again = numpy.asarray(op.forward(numpy, *changed))
+            again = values_of(op, changed)[output]
             demand_close(again[index], value[index], 1e-13, f"{message} leave out an element that matters")
 
 
@@ -229,15 +239,22 @@ def check_gradient(sample: Sample, tolerance: float = 1e-6) -> None:
     """First and second derivatives in float64 against central differences: all of a small Jacobian, else directions."""
     op, arrays = sample.op, convert(sample.arrays, "float64")
     inputs = feeds_for(arrays)
-    output = op(*inputs)
+    outputs = op.apply(*inputs)
     variables = [i for i, a in enumerate(arrays) if a.dtype.kind == "f"]
     message = describe(op, arrays)
     if not op.differentiable:
-        found = op.grad(output.node, feed(output.shape, output.dtype))
-        demand(all(item is None for item in found), f"{message}: not differentiable, yet it has derivatives")
+        try:
+            found = op.grad(outputs[0].node, *(feed(output.shape, output.dtype) for output in outputs))
+        except GraphError as error:
+            demand(op.name in str(error), f"{message}: the error does not name the op: {error}")
+        else:
+            demand(all(item is None for item in found), f"{message}: not differentiable, yet it has derivatives")
         return
-    if not variables or not output.spec.is_float:
+    if not variables or not outputs[0].spec.is_float:
         return
+    output = outputs[0]
+    if len(outputs) > 1:
+        output = ops.concatenate([ops.reshape(value, (-1,)) for value in outputs])
     weights = feed(output.shape, output.dtype, "weights")
     loss = ops.sum(output * weights)
     found = gradients(loss, [inputs[i] for i in variables])
@@ -247,7 +264,8 @@ def check_gradient(sample: Sample, tolerance: float = 1e-6) -> None:
         return evaluate(targets, {**dict(zip(inputs, at, strict=True)), **more})
 
     def forward(at: Arrays) -> numpy.ndarray:
-        return numpy.asarray(op.forward(numpy, *at))
+        found = values_of(op, at)
+        return found[0] if len(found) == 1 else numpy.concatenate([value.ravel() for value in found])
 
     def moved(direction: dict[int, numpy.ndarray], length: float) -> list[numpy.ndarray]:
         return [a + length * direction[i] if i in direction else a for i, a in enumerate(arrays)]
@@ -275,6 +293,13 @@ def check_gradient(sample: Sample, tolerance: float = 1e-6) -> None:
         wanted = slope(lambda at: numpy.sum(forward(at) * chosen), direction)
         got = sum(numpy.sum(v * direction[i]) for v, i in zip(here, variables, strict=True))
         demand_close(got, wanted, tolerance * numpy.sqrt(1 + sizes), f"{message}: derivative along a random direction")
+    if not op.twice_differentiable:
+        try:
+            gradients(sum_of(ops.sum(v) for v in found), [inputs[i] for i in variables])
+        except GraphError as error:
+            demand(op.name in str(error), f"{message}: the error does not name the op: {error}")
+            return
+        raise AssertionError(f"{message}: a second derivative that should be refused is given")
     probes = {i: feed(arrays[i].shape, "float64", "probe") for i in variables}
     along = {probes[i]: random.normal(size=arrays[i].shape) for i in variables}
     curve = sum_of(ops.sum(v * probes[i]) for v, i in zip(found, variables, strict=True))

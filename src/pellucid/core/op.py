@@ -44,6 +44,7 @@ class Op:
     source: ClassVar[str] = ""
     differentiable: ClassVar[bool] = True
     chosen_derivative: ClassVar[bool] = False  # True where the derivative is a choice that differences cannot confirm
+    twice_differentiable: ClassVar[bool] = True  # False where asking for a second derivative raises `GraphError`
     # Largest |difference| / (1 + |value|) from the float64 reference, by dtype; a subclass that needs more says why.
     tolerance: ClassVar[dict[str, float]] = {"float32": 2e-6, "bfloat16": 2e-2, "float64": 1e-12}
 
@@ -80,7 +81,10 @@ class Op:
         return [None] * len(node.inputs)
 
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
-        """Which input elements make the output element at `index`, and how."""
+        """Which input elements make the output element at `index`, and how.
+
+        Where an op has several outputs, `index` begins with the output's position.
+        """
         raise NotImplementedError
 
     @classmethod

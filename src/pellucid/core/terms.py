@@ -1,7 +1,7 @@
 """Terms: how one element of an output is made of elements of the inputs, as a small expression with real numbers.
 
-`op.terms(index, *operands)` returns a tree of `Element`, `Number`, `Sum`, `Product`, `Largest`, `Smallest` and `Apply`;
-`value` of the tree must equal the element that `forward` computes, which the tests check for every op.
+`op.terms(index, *operands)` returns a tree of `Element`, `Number`, `Sum`, `Product`, `Largest`, `Smallest`, `Apply`
+and `Stage`; `value` of the tree must equal the element that `forward` computes, which the tests check for every op.
 """
 
 from __future__ import annotations
@@ -123,6 +123,18 @@ class Apply(Combination):
     def value(self) -> float:
         with numpy.errstate(all="ignore"):
             return float(self.function(*(part.value for part in self.parts)))
+
+
+class Stage(Combination):
+    """A number that the op computed on the way, such as an earlier state, and the input elements that it depends on."""
+
+    def __init__(self, name: str, number: float, elements: Iterable[Element]) -> None:
+        super().__init__(elements)
+        self.name, self.number = name, number
+
+    @property
+    def value(self) -> float:
+        return float(self.number)
 
 
 class Operand:

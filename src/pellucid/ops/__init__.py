@@ -57,6 +57,7 @@ from pellucid.ops.conversions import cast, stop_gradient
 from pellucid.ops.convolution import convolution, convolution_input_gradient, convolution_kernel_gradient
 from pellucid.ops.embedding import one_hot, scatter_add, take
 from pellucid.ops.linear import matmul
+from pellucid.ops.lstm import lstm, lstm_gradient
 from pellucid.ops.normalization import layer_norm, rms_norm
 from pellucid.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
 from pellucid.ops.random import random_normal, random_uniform
@@ -102,6 +103,8 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logsumexp",
+    "lstm",
+    "lstm_gradient",
     "matmul",
     "max",
     "max_pool",
