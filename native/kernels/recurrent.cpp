@@ -1,0 +1,98 @@
+// The recurrent cells over sequences (kernels `lstm`, `gru`, `simple_rnn` and their gradients): reads operands and
+// checks their shapes. What the kernels do stands in recurrent_*.hpp.
+#include "recurrent_lstm.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+namespace {
+
+Bend bend_attribute(const std::string& kernel, const Attributes& attributes, const char* name, const char* otherwise) {
+  return bend_of(kernel, attributes.text(name, otherwise));
+}
+
+// The sizes, from u [units, gates·units] and something over time.
+Sequence sequence_of(const std::string& kernel, const Attributes& attributes, const View& u, const View& over_time,
+                     std::int64_t gates) {
+  if (!u || !over_time || !is_float(u) || u.rank() != 2 || over_time.rank() != 3 || u.shape[1] != gates * u.shape[0] ||
+      u.shape[0] < 1 || over_time.shape[1] < 1)
+    refuse(kernel + " takes u [units, gates*units] and sequences [batch, steps, ...]");
+  Sequence sequence;
+  sequence.batch = over_time.shape[0];
+  sequence.steps = over_time.shape[1];
+  sequence.units = u.shape[0];
+  sequence.reverse = attributes.integer("reverse", 0) != 0;
+  return sequence;
+}
+
+void need_present(const std::string& kernel, Views views, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i)
+    if (!views[i]) refuse(kernel + ": operand " + std::to_string(i) + " is absent");
+}
+
+LstmCell lstm_cell(const std::string& kernel, const Attributes& attributes) {
+  return {bend_attribute(kernel, attributes, "activation", "tanh"),
+          bend_attribute(kernel, attributes, "recurrent_activation", "sigmoid")};
+}
+
+std::unique_ptr<Kernel> make_lstm(const Attributes& attributes, Views inputs, Views outputs, const Context& context) {
+  const std::string name = "lstm";
+  require(inputs.size() >= 4 && outputs.size() == 5, "lstm takes z, u, h and c, and gives h, c, gates, last h and c");
+  need_present(name, inputs, 4);
+  Sequence s = sequence_of(name, attributes, inputs[1], inputs[0], 4);
+  const Shape state{s.batch, s.units}, over_time{s.batch, s.steps, s.units}, wide{s.batch, s.steps, 4 * s.units};
+  std::size_t next = 4;
+  read_optional(name, s, inputs, next, 0);
+  Lstm::Operands at;
+  at.u = {inputs[1].data, inputs[1].dtype, 4 * s.units, 1};
+  at.z = Rows(name, inputs[0], wide);
+  at.first_h = Rows(name, inputs[2], state);
+  at.first_c = Rows(name, inputs[3], state);
+  at.h = Rows(name, outputs[0], over_time);
+  at.c = Rows(name, outputs[1], over_time);
+  at.gates = Rows(name, outputs[2], wide);
+  at.last_h = Rows(name, outputs[3], state);
+  at.last_c = Rows(name, outputs[4], state);
+  const LstmCell cell = lstm_cell(name, attributes);
+  if (s.batch == 0) return nullptr;
+  return std::make_unique<Lstm>(s, cell, at, context.threads);
+}
+
+std::unique_ptr<Kernel> make_lstm_gradient(const Attributes& attributes, Views inputs, Views outputs,
+                                           const Context& context) {
+  const std::string name = "lstm_gradient";
+  require(inputs.size() >= 6 && outputs.size() == 4,
+          "lstm_gradient takes u, h, c and lstm's h, c and gates, and gives dz, dh, dc and met");
+  need_present(name, inputs, 6);
+  Sequence s = sequence_of(name, attributes, inputs[0], inputs[5], 4);
+  const Shape state{s.batch, s.units}, over_time{s.batch, s.steps, s.units}, wide{s.batch, s.steps, 4 * s.units};
+  const std::vector<std::int64_t> given = attributes.integers("given");
+  require(given.size() == 5, "lstm_gradient: `given` tells of five derivatives");
+  std::size_t next = 6;
+  read_optional(name, s, inputs, next, static_cast<std::size_t>(std::ranges::count(given, 1)));
+  LstmGradient::Operands at;
+  at.u = {inputs[0].data, inputs[0].dtype, 1, 4 * s.units};
+  at.first_h = Rows(name, inputs[1], state);
+  at.first_c = Rows(name, inputs[2], state);
+  at.h = Rows(name, inputs[3], over_time);
+  at.c = Rows(name, inputs[4], over_time);
+  at.gates = Rows(name, inputs[5], wide);
+  const auto derivative = [&](std::size_t which, const Shape& shape) {
+    return given[which] ? Rows(name, inputs[next++], shape) : Rows();
+  };
+  at.dh = derivative(0, over_time);
+  at.dc = derivative(1, over_time);
+  at.dgates = derivative(2, wide);
+  at.dh_last = derivative(3, state);
+  at.dc_last = derivative(4, state);
+  at.dz = Rows(name, outputs[0], wide);
+  at.dh_first = Rows(name, outputs[1], state);
+  at.dc_first = Rows(name, outputs[2], state);
+  at.met = Rows(name, outputs[3], over_time);
+  const LstmCell cell = lstm_cell(name, attributes);
+  if (s.batch == 0) return nullptr;
+  return std::make_unique<LstmGradient>(s, cell, at, context.threads);
+}
+
+}  // namespace
+REGISTER_KERNEL("lstm", make_lstm)
+REGISTER_KERNEL("lstm_gradient", make_lstm_gradient)
+}  // namespace pellucid::PELLUCID_LEVEL
