@@ -15,6 +15,7 @@ import numpy
 from pellucid.core.graph import Tensor
 from pellucid.core.random import make_key
 from pellucid.data import batches
+from pellucid.data.prefetch import prefetched
 from pellucid.errors import ArgumentError, DataError, LabelError, StateError
 from pellucid.execute import executor as find_executor
 from pellucid.execute.program import Executor, LoopSpec, Runner
@@ -333,7 +334,8 @@ class Model(Network):
         return outputs[0] if len(outputs) == 1 else outputs
 
     def _predict_stream(self, source: Iterable[Any], steps: int | None) -> Any:
-        made = [self.predict(item[0] if isinstance(item, tuple) else item) for item in islice(source, steps)]
+        with prefetched(islice(source, steps)) as items:
+            made = [self.predict(item[0] if isinstance(item, tuple) else item) for item in items]
         if not made:
             raise DataError("the iterable gave no batches; predict needs at least one")
         if len(self.outputs) == 1:

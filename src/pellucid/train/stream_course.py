@@ -1,11 +1,15 @@
-"""Training and evaluation on batches as they come: one step for each item `(x, y)` or `(x, y, sample_weight)`."""
+"""Training and evaluation on batches as they come: one step for each item `(x, y)` or `(x, y, sample_weight)`.
+
+Batches are made on a thread of their own while steps run, at most two ahead.
+"""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -14,6 +18,7 @@ import numpy
 
 from pellucid.core.graph import Program, Variable
 from pellucid.core.random import make_key
+from pellucid.data.prefetch import prefetched
 from pellucid.errors import ArgumentError, DataError
 from pellucid.train.callback import Callbacks
 from pellucid.train.history import Logs
@@ -120,16 +125,17 @@ class StreamCourse(BatchTraining):
         rows, logs = 0, Logs()
         self._epoch += 1
         self.model.epochs_trained += 1
-        for number, data in enumerate(self._examples()):
-            callbacks.tell("on_train_batch_begin", number, {})
-            step, flat = self.train(data, f"epoch {self._epoch} of this fit, batch {number + 1}")
-            totals, rows = totals + flat, rows + data.rows
-            if callbacks:
-                logs = step.logs(totals, rows)
-            callbacks.tell("on_progress", number + 1, logs)
-            callbacks.tell("on_train_batch_end", number, logs)
-            if self.model.stop_training:
-                break
+        with closing(self._examples()) as examples:
+            for number, data in enumerate(examples):
+                callbacks.tell("on_train_batch_begin", number, {})
+                step, flat = self.train(data, f"epoch {self._epoch} of this fit, batch {number + 1}")
+                totals, rows = totals + flat, rows + data.rows
+                if callbacks:
+                    logs = step.logs(totals, rows)
+                callbacks.tell("on_progress", number + 1, logs)
+                callbacks.tell("on_train_batch_end", number, logs)
+                if self.model.stop_training:
+                    break
         self.need_finite_weights()
         return step.logs(totals, rows)
 
@@ -140,13 +146,14 @@ class StreamCourse(BatchTraining):
         done, self._finished = self._finished, []
         return done
 
-    def _examples(self) -> Iterator[Examples]:
+    def _examples(self) -> Generator[Examples, None, None]:
         """The batches of one epoch."""
         given = 0
-        for item in self._items():
-            x, y, weight = parts(item)
-            yield self.model.examples(x, y, weight, self.class_weight)
-            given += 1
+        with prefetched(self._items()) as items:
+            for item in items:
+                x, y, weight = parts(item)
+                yield self.model.examples(x, y, weight, self.class_weight)
+                given += 1
         if given == 0:
             raise DataError(
                 f"the iterable gave no batches for epoch {self._epoch}; each epoch needs at least one (x, y)"
@@ -180,11 +187,12 @@ def evaluate_stream(model: Any, source: Iterable[Any], steps: int | None = None)
     """One pass over some batches; returns the figures over all of them."""
     totals = numpy.zeros(1)  # which adds to totals of any number
     rows, step = 0, None
-    for item in islice(source, steps):
-        x, y, weight = parts(item)
-        data = model.examples(x, y, weight)
-        step, flat = model.run_batch(data, training=False)
-        totals, rows = totals + flat, rows + data.rows
+    with prefetched(islice(source, steps)) as items:
+        for item in items:
+            x, y, weight = parts(item)
+            data = model.examples(x, y, weight)
+            step, flat = model.run_batch(data, training=False)
+            totals, rows = totals + flat, rows + data.rows
     if step is None:
         raise DataError("the iterable gave no batches; evaluation needs at least one (x, y)")
     logs: Logs = step.logs(totals, rows)
