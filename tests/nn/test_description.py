@@ -78,6 +78,19 @@ UNUSUAL: list[tuple[Layer, list[numpy.ndarray]]] = [
     (layers.DepthwiseConv2D(2, 2, "same", activation="tanh"), [random.normal(size=(2, 4, 3, 3))]),
     (layers.SeparableConv1D(2, 3, pointwise_regularizer="l2"), [random.normal(size=(2, 4, 3))]),
     (layers.SeparableConv2D(2, 2, depth_multiplier=3, data_format="channels_last"), [random.normal(size=(2, 4, 3, 3))]),
+    (layers.MaxPooling1D(3, strides=1, padding="same"), [random.normal(size=(2, 4, 3))]),
+    (layers.MaxPooling2D((1, 2), (2, 1), "SAME", "channels_last"), [random.normal(size=(2, 4, 4, 3))]),
+    (layers.AveragePooling1D(3, strides=1), [random.normal(size=(2, 4, 3))]),
+    (layers.AveragePooling2D(3, strides=2, padding="same"), [random.normal(size=(2, 4, 4, 3))]),
+    (layers.GlobalMaxPooling1D(keepdims=True), [random.normal(size=(2, 4, 3))]),
+    (layers.GlobalMaxPooling2D(keepdims=True), [random.normal(size=(2, 4, 4, 3))]),
+    (layers.GlobalAveragePooling1D(keepdims=True), [random.normal(size=(2, 4, 3))]),
+    (layers.GlobalAveragePooling2D(keepdims=True), [random.normal(size=(2, 4, 4, 3))]),
+    (layers.ZeroPadding1D((2, 0)), [random.normal(size=(2, 4, 3))]),
+    (layers.ZeroPadding2D((2, (0, 1))), [random.normal(size=(2, 4, 4, 3))]),
+    (layers.Cropping1D((2, 0)), [random.normal(size=(2, 4, 3))]),
+    (layers.Cropping2D((1, (0, 1))), [random.normal(size=(2, 4, 4, 3))]),
+    (layers.UpSampling1D(3), [random.normal(size=(2, 4, 3))]),
 ]
 
 

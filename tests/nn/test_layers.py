@@ -123,8 +123,12 @@ def test_every_layer_is_tried() -> None:
     tried = {kind for kind, _, _ in CASES} | {"FillMissing", "LogScale", "PiecewiseLinearEncoding", "InputLayer"}
     tried |= {"Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose"}  # in test_convolution.py
     tried |= {"DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"}
+    tried |= {"MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D"}  # in test_pooling.py
+    tried |= {"GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D"}
+    tried |= {"ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D", "UpSampling1D"}
+    second = {name for name in layers.__all__ if "Pool" in name and "Pooling" not in name}  # of the same classes
     assert {name for name, kind in registered.items() if kind.__module__.startswith("pellucid.nn.layers")} == tried
-    assert {*tried, "Input"} == set(layers.__all__)
+    assert {*tried, *second, "Input"} == set(layers.__all__)
 
 
 def test_dense_by_hand(tools: Any) -> None:

@@ -14,8 +14,8 @@ from pellucid.ops.activations import relu, sigmoid, softplus, tanh
 from pellucid.ops.arithmetic import absolute, erf, exp, expm1, log, maximum, minimum, sqrt, square
 from pellucid.ops.comparisons import isfinite, where
 from pellucid.ops.conversions import cast, stop_gradient
-from pellucid.ops.reduce import Axes, max, sum
-from pellucid.ops.shape import concatenate, expand_dims
+from pellucid.ops.reduce import Axes, broadcast_to, max, sum
+from pellucid.ops.shape import concatenate, expand_dims, reshape
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
@@ -126,3 +126,17 @@ def l2_normalize(x: Tensor, *, axis: int = -1, epsilon: float = 1e-12) -> Tensor
 def stack(values: Sequence[Tensor], axis: int = 0) -> Tensor:
     """Values side by side along a new axis."""
     return concatenate([expand_dims(value, axis) for value in values], axis=axis)
+
+
+def repeat(x: Tensor, repeats: Sequence[int], axes: Sequence[int]) -> Tensor:
+    """Every element several times in a row along each of some ascending axes.
+
+    >>> from pellucid.core.sources import feed
+    >>> repeat(feed((None, 4, 3)), repeats=(2,), axes=(1,)).shape
+    (None, 8, 3)
+    """
+    times = dict(zip(axes, repeats, strict=True))
+    apart = [part for i, size in enumerate(x.shape) for part in ((size, 1) if i in times else (size,))]
+    full = [part for i, size in enumerate(x.shape) for part in ((size, times[i]) if i in times else (size,))]
+    merged = [None if size is None else size * times.get(i, 1) for i, size in enumerate(x.shape)]
+    return reshape(broadcast_to(reshape(x, apart), full), merged)

@@ -17,15 +17,16 @@ import numpy
 
 from pellucid.core.graph import Array, Node, Tensor
 from pellucid.core.op import Op, Sample
-from pellucid.core.spec import Spec, known, show_shape
+from pellucid.core.spec import Shape, Spec, known, show_shape
 from pellucid.core.terms import Apply, Element, Largest, Number, Operand, Product, Sum, Term
 from pellucid.errors import DtypeError, ShapeError
 from pellucid.ops.comparisons import equal, logical_and, logical_not, where
 from pellucid.ops.shape import Slice, pad
-from pellucid.ops.windows import Pairs, count
+from pellucid.ops.windows import Pairs, count, explicit_padding
 
 Place = tuple[int, ...]
 Geometry = tuple[tuple[int, ...], tuple[int, ...], Pairs]  # window, strides, padding
+Padding = str | Pairs
 
 
 @dataclass(frozen=True)
@@ -355,32 +356,47 @@ def _part(x: Tensor, place: tuple[slice, ...]) -> Tensor:
     return Slice(start, stop, step)(x)
 
 
-def max_pool(x: Tensor, window: Sequence[int], strides: Sequence[int], padding: Sequence[tuple[int, int]]) -> Tensor:
-    """The largest element of each window.
+def max_pool(
+    x: Tensor, window: Sequence[int], strides: Sequence[int] | None = None, padding: Padding = "valid"
+) -> Tensor:
+    """The largest element of each window. Windows stand side by side where no strides are given.
+
+    `padding` is `valid`, `same`, or (before, after) for each spatial axis.
 
     >>> from pellucid.core.sources import feed
-    >>> max_pool(feed((None, 28, 28, 3)), (2, 2), (2, 2), ((0, 0), (0, 0))).shape
+    >>> max_pool(feed((None, 28, 28, 3)), (2, 2)).shape
     (None, 14, 14, 3)
     """
-    return MaxPool(tuple(window), tuple(strides), tuple(padding))(x)
+    return MaxPool(*_settings(x.shape[1:-1], window, strides, padding))(x)
 
 
 def average_pool(
-    x: Tensor, window: Sequence[int], strides: Sequence[int], padding: Sequence[tuple[int, int]]
+    x: Tensor, window: Sequence[int], strides: Sequence[int] | None = None, padding: Padding = "valid"
 ) -> Tensor:
-    """The average of each window, over those of its elements that lie in the image."""
-    return AveragePool(tuple(window), tuple(strides), tuple(padding))(x)
+    """The average of each window, over those of its elements that lie in the image; arguments as in `max_pool`."""
+    return AveragePool(*_settings(x.shape[1:-1], window, strides, padding))(x)
 
 
 def max_pool_gradient(
-    x: Tensor, g: Tensor, window: Sequence[int], strides: Sequence[int], padding: Sequence[tuple[int, int]]
+    x: Tensor, g: Tensor, window: Sequence[int], strides: Sequence[int] | None = None, padding: Padding = "valid"
 ) -> Tensor:
     """g of each window at its first largest element, in row-major order, added up over windows."""
-    return MaxPoolGradient(tuple(window), tuple(strides), tuple(padding))(x, g)
+    return MaxPoolGradient(*_settings(x.shape[1:-1], window, strides, padding))(x, g)
 
 
 def average_pool_gradient(
-    g: Tensor, window: Sequence[int], strides: Sequence[int], padding: Sequence[tuple[int, int]], sizes: Sequence[int]
+    g: Tensor,
+    sizes: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int] | None = None,
+    padding: Padding = "valid",
 ) -> Tensor:
     """g of each window in equal shares over its elements, added up over windows, for an image of spatial `sizes`."""
-    return AveragePoolGradient(tuple(window), tuple(strides), tuple(padding), tuple(sizes))(g)
+    return AveragePoolGradient(*_settings(tuple(sizes), window, strides, padding), tuple(sizes))(g)
+
+
+def _settings(sizes: Shape, window: Sequence[int], strides: Sequence[int] | None, padding: Padding) -> Geometry:
+    steps = tuple(window if strides is None else strides)
+    if isinstance(padding, str):
+        padding = explicit_padding(padding, sizes, window, steps, (1,) * len(window))
+    return tuple(window), steps, padding

@@ -11,7 +11,7 @@ import numpy
 
 from pellucid.core.graph import Array, Node, Tensor, build
 from pellucid.core.op import Op, Sample
-from pellucid.core.spec import Spec, broadcast_shapes, known, normalize_axes, show_shape
+from pellucid.core.spec import Shape, Spec, broadcast_shapes, known, normalize_axes, show_shape
 from pellucid.core.terms import Apply, Largest, Operand, Smallest, Term
 from pellucid.core.terms import Sum as SumOf
 from pellucid.errors import DtypeError, GraphError, ShapeError
@@ -179,23 +179,29 @@ class Argmax(Reduction):
 
 @dataclass(frozen=True)
 class BroadcastTo(Op):
-    """The value repeated to a larger shape."""
+    """The value repeated to a larger shape. Where a size in `shape` is `None`, the axis stays as it is."""
 
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     name, inputs = "broadcast_to", ("x",)
     formula, latex = "y[i, j] = x[j]", r"y_{ij} = x_j"
 
     def infer(self, x: Spec) -> Spec:
         try:
-            fits = broadcast_shapes(x.shape, self.shape) == self.shape
+            shape = self._filled(x.shape)
+            fits = broadcast_shapes(x.shape, shape) == shape
         except ShapeError:
             fits = False
         if not fits:
             raise self.wrong_shape([x], f"it does not broadcast to {show_shape(self.shape)}")
-        return Spec(self.shape, x.dtype)
+        return Spec(shape, x.dtype)
+
+    def _filled(self, shape: Shape) -> Shape:
+        """The target with the operand's own sizes where it leaves them open."""
+        own = (1,) * (len(self.shape) - len(shape)) + shape
+        return tuple(mine if size is None else size for mine, size in zip(own, self.shape, strict=True))
 
     def forward(self, np: Any, x: Array) -> Array:
-        return np.broadcast_to(x, self.shape)
+        return np.broadcast_to(x, self._filled(x.shape))
 
     def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
         return (sum_to(gradients[0], node.inputs[0].spec),)
@@ -209,6 +215,7 @@ class BroadcastTo(Op):
         return [
             Sample(cls((4, 3)), (draw(size=(3,)),)),
             Sample(cls((4, 3)), (draw(size=(4, 1)),)),
+            Sample(cls((None, 3)), (draw(size=(4, 1)),)),
             Sample(cls((2, 3)), (numpy.asarray(draw()),)),
             Sample(cls((2, 4, 3)), (draw(size=(4, 1)),)),
             Sample(cls((0, 3)), (draw(size=(3,)),)),
@@ -250,10 +257,15 @@ def _reduce(kind: type[Reduction], x: Tensor, axis: Axes, keepdims: bool) -> Ten
 
 
 def broadcast_to(x: Tensor, shape: Sequence[int | None]) -> Tensor:
-    """The value repeated to a larger shape; itself where it has that shape already."""
+    """The value repeated to a larger shape; itself where it has that shape already.
+
+    Raises `GraphError` for an unknown size where the value has a known one, which may have to be repeated.
+    """
     if x.shape == tuple(shape):
         return x
-    return BroadcastTo(known(tuple(shape)))(x)
+    own = (1,) * (len(shape) - x.rank) + x.shape
+    known(tuple(size for mine, size in zip(own, shape, strict=False) if mine is not None))
+    return BroadcastTo(tuple(shape))(x)
 
 
 def sum_to(x: Tensor, spec: Spec) -> Tensor:

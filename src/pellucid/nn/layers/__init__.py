@@ -6,6 +6,24 @@ from pellucid.nn.layers.core import Dense, Embedding, Identity, Input, InputLaye
 from pellucid.nn.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from pellucid.nn.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from pellucid.nn.layers.normalization import LayerNormalization
+from pellucid.nn.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AvgPool1D,
+    AvgPool2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAvgPool1D,
+    GlobalAvgPool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPool1D,
+    MaxPool2D,
+    MaxPooling1D,
+    MaxPooling2D,
+)
 from pellucid.nn.layers.preprocessing import (
     CategoryEncoding,
     FillMissing,
@@ -16,18 +34,25 @@ from pellucid.nn.layers.preprocessing import (
 )
 from pellucid.nn.layers.regularization import Dropout
 from pellucid.nn.layers.reshaping import Flatten, Reshape
+from pellucid.nn.layers.resizing import Cropping1D, Cropping2D, UpSampling1D, ZeroPadding1D, ZeroPadding2D
 
 __all__ = [
     "ELU",
     "Activation",
     "Add",
     "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AvgPool1D",
+    "AvgPool2D",
     "CategoryEncoding",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
+    "Cropping1D",
+    "Cropping2D",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
@@ -35,6 +60,14 @@ __all__ = [
     "Embedding",
     "FillMissing",
     "Flatten",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
     "Identity",
     "Input",
     "InputLayer",
@@ -42,6 +75,10 @@ __all__ = [
     "LeakyReLU",
     "LogScale",
     "Masking",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPooling1D",
+    "MaxPooling2D",
     "Maximum",
     "Minimum",
     "Multiply",
@@ -55,4 +92,7 @@ __all__ = [
     "SeparableConv2D",
     "Softmax",
     "Subtract",
+    "UpSampling1D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
 ]
