@@ -12,6 +12,7 @@ import numpy
 import pytest
 
 from pellucid import ops
+from pellucid.core.graph import tensor
 from pellucid.errors import ArgumentError, ModelFileError, ShapeError
 from pellucid.nn import layers
 from pellucid.nn.construction import restoring
@@ -132,6 +133,17 @@ def test_what_has_no_name_cannot_be_described() -> None:
     y = layer(x)
     with pytest.raises(ArgumentError, match=r"uses Variable\(bias.*outside of its layer"):
         Network(x, y + layer.bias.tensor).get_config()
+
+
+def test_ops_over_windows_survive_json(tools: Any) -> None:
+    x = random.normal(size=(2, 5, 4, 1)).astype(numpy.float32)
+    kernel = random.normal(size=(3, 2, 1, 2)).astype(numpy.float32)
+    network = tools.as_network(
+        lambda v: ops.convolution(v, tensor(kernel), strides=(2, 1), padding=((1, 0), (0, 2))), x
+    )
+    again = Network.from_config(json.loads(json.dumps(network.get_config())))
+    assert again.get_config() == network.get_config()
+    assert numpy.array_equal(tools.run(network, x)[0], tools.run(again, x)[0])
 
 
 def example() -> dict[str, Any]:

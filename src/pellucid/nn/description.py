@@ -91,7 +91,10 @@ def _place(value: Tensor, places: dict[Tensor, Place]) -> Place:
 
 
 def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in attributes.items()}
+    def listed(value: Any) -> Any:
+        return [listed(item) for item in value] if isinstance(value, tuple) else value
+
+    return {key: listed(value) for key, value in attributes.items()}
 
 
 def connect(config: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
@@ -206,12 +209,17 @@ def _are_whole(value: Any) -> bool:
     return isinstance(value, tuple) and all(map(_is_whole, value))
 
 
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
 # What an attribute of an op or a composite may be, by its annotation; one of another type cannot be in a description.
 _FITTING: dict[str, Callable[[Any], bool]] = {
     "Axes": lambda value: value is None or _is_whole(value) or _are_whole(value),
     "bool": lambda value: isinstance(value, bool),
     "float": lambda value: isinstance(value, float) or _is_whole(value),
     "int": _is_whole,
+    "Pairs": lambda value: isinstance(value, tuple) and all(_are_whole(pair) and len(pair) == 2 for pair in value),
     "str": lambda value: isinstance(value, str),
     "tuple[int, ...]": _are_whole,
     "tuple[int | None, ...]": lambda value: (
@@ -223,7 +231,7 @@ _FITTING: dict[str, Callable[[Any], bool]] = {
 def _attributes(step: dict[str, Any], annotations: dict[str, Any]) -> dict[str, Any]:
     given = step["attributes"]
     _need(isinstance(given, dict), "attributes must be an object", given)
-    attributes = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    attributes = {key: _tuples(value) for key, value in given.items()}
     for key, value in attributes.items():
         fits = _FITTING.get(str(annotations.get(key)))
         _need(fits is not None and fits(value), "an attribute must be known and of its type", {key: value})
