@@ -12,7 +12,7 @@ from pellucid import ops
 from pellucid.core.graph import Tensor
 from pellucid.errors import ArgumentError, ModelFileError, ShapeError
 from pellucid.models import Sequential, load_model
-from pellucid.nn.layer import Layer, layers
+from pellucid.nn.layer import Layer, as_layer, layers
 from pellucid.nn.layers import Add, Dense, Dropout, Input
 from pellucid.nn.network import Network
 from pellucid.nn.summary import summarize
@@ -174,3 +174,47 @@ def test_forced_dropout_in_evaluation() -> None:
 def test_calls_without_options_are_described_as_before() -> None:
     model = Sequential([Input(shape=(2,)), Dense(1)])
     assert model.get_config()["steps"] == [{"layer": 0, "inputs": [[-1, 0]], "listed": False}]
+
+
+class _Pair(Layer):
+    """A layer made of layers: y = outer(inner(x)) + shift."""
+
+    def __init__(self, inner: Any, units: int = 2, **options: Any) -> None:
+        super().__init__(**options)
+        self.inner, self.units = as_layer("_Pair", inner), units
+        self.outers = [Dense(units, kernel_regularizer="l2", name="outer")]
+
+    def build(self, shape: Any) -> None:
+        self.shift = self.add_weight((1,), "ones", "shift")
+
+    def call(self, x: Tensor) -> Tensor:
+        result: Tensor = self.outers[0](self.inner(x)) + self.shift.tensor
+        return result
+
+
+def test_a_layer_made_of_layers(tools: Any) -> None:
+    layers["_Pair"] = _Pair
+    try:
+        x = Input(shape=(3,), name="x")
+        model = Model(x, _Pair(Dense(4, activation="tanh", name="inner"), name="pair")(x), seed=0)
+        assert [variable.name for variable in model.variables] == ["shift", "kernel", "bias", "kernel", "bias"]
+        assert (model.count_params(), len(model.trainable_variables)) == (1 + 16 + 10, 5)
+        again = Network.from_config(json.loads(json.dumps(model.get_config())))
+        again.set_weights(model.get_weights())
+        (values,) = arrays()[:1]
+        assert numpy.array_equal(tools.run(again, values)[0], tools.run(model, values)[0])
+        assert tools.penalty(again, values) == pytest.approx(0.01 * (model.get_weights()[3] ** 2).sum(), rel=1e-6)
+        same = Model(x, _Pair(Dense(4, activation="tanh"))(x), seed=0)
+        for a, b in zip(model.get_weights(), same.get_weights(), strict=True):
+            assert numpy.array_equal(a, b)  # one seed draws the weights of layers within layers too
+        model.get_layer("pair").inner.trainable = False
+        assert [variable.name for variable in model.trainable_variables] == ["shift", "kernel", "bias"]
+        model.get_layer("pair").trainable = False
+        assert model.trainable_variables == []
+    finally:
+        layers.pop("_Pair", None)
+
+
+def test_a_wrapper_refuses_what_is_no_layer() -> None:
+    with pytest.raises(ArgumentError, match=r"_Pair needs a layer, such as Dense\(3\), got 4"):
+        _Pair(4)

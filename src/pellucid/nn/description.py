@@ -33,7 +33,7 @@ from pellucid.errors import ArgumentError, ModelFileError, PellucidError
 from pellucid.nn import arguments
 from pellucid.nn.calling import Call, changed
 from pellucid.nn.construction import MAX_WEIGHT
-from pellucid.nn.layer import Layer, layers
+from pellucid.nn.layer import Layer, as_layer
 from pellucid.nn.registry import look_up
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def connect(config: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
     try:
         _whole_network(config)
         values: list[tuple[Tensor, ...]] = [tuple(_input(item) for item in config["inputs"])]
-        made = [make_layer(item) for item in config["layers"]]
+        made = [as_layer("the network", item) for item in config["layers"]]
         names = [layer.name for layer in made]
         _need(len(set(names)) == len(names), "every layer must have a name of its own", names)
         for step in config["steps"]:
@@ -117,14 +117,6 @@ def connect(config: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
             RecursionError, MemoryError) as error:  # fmt: skip
         what = f"{type(error).__name__}: {error}"
         raise ModelFileError(f"the network's description is malformed: {what[:500]}") from error
-
-
-def make_layer(item: dict[str, Any]) -> Layer:
-    """A layer from `{"class_name": …, "config": {…}}`."""
-    _need(
-        isinstance(item, dict) and item.keys() == {"class_name", "config"}, "a layer needs class_name and config", item
-    )
-    return look_up("layer", layers, item["class_name"]).from_config(item["config"])
 
 
 def _need(condition: bool, rule: str, found: Any) -> None:

@@ -25,6 +25,7 @@ from pellucid.errors import ArgumentError, DtypeError, ShapeError, StateError, n
 from pellucid.nn import activations, arguments, initializers, regularizers
 from pellucid.nn.calling import Call, Parameters, checked_options, masks_of
 from pellucid.nn.construction import MAX_WEIGHT, Construction, current, is_recording, is_replaying, restored
+from pellucid.nn.registry import look_up
 
 Inputs = Tensor | Sequence[Tensor]
 
@@ -44,7 +45,7 @@ class Layer:
     # What subclasses write. `build(*shapes)` makes the variables, now that the shapes of the inputs are known (the
     # batch stays `None`); `call(*tensors)` builds the nodes. A parameter `training` of it is told which it is, `mask`
     # gets the mask of the input (a list of masks where the inputs are listed), `query_mask` that of the input `query`.
-    # Whatever else is given by keyword stands after a `*`.
+    # Whatever else is given by keyword stands after a `*`. Layers kept as attributes are part of the layer.
     build: Callable[..., None]
     call: Callable[..., Any]
 
@@ -73,8 +74,8 @@ class Layer:
         self.input_shape: Shape | None = (
             None if input_shape is None else arguments.shape(kind, "input_shape", input_shape)
         )
-        self.variables: list[Variable] = []
         self.built = False
+        self._variables: list[Variable] = []
         self._initial: list[initializers.Initializer] = []
         self._penalties: list[tuple[Variable, regularizers.Regularizer]] = []
         self.activity_regularizer: regularizers.Regularizer | None = None
@@ -130,7 +131,7 @@ class Layer:
             variable = Variable(numpy.zeros(sizes, dtype), name, trainable)
         else:
             variable = Variable(start(sizes).astype(dtype), name, trainable)
-        self.variables.append(variable)
+        self._variables.append(variable)
         self._initial.append(start)
         penalty = regularizers.get(regularizer)
         if penalty is not None:
@@ -139,8 +140,10 @@ class Layer:
 
     def initialize(self, draw: Callable[[], int]) -> None:
         """Draw all initial weights anew, with one seed from `draw` for each."""
-        for variable, start in zip(self.variables, self._initial, strict=True):
+        for variable, start in zip(self._variables, self._initial, strict=True):
             variable.assign(start(variable.shape, seed=draw()))
+        for layer in self.sublayers:
+            layer.initialize(draw)
 
     def __call__(self, *inputs: Inputs, training: bool | None = None, **options: Any) -> Any:
         """Build this layer's nodes on one tensor or several, or on a list of them.
@@ -234,7 +237,7 @@ class Layer:
             self.built = True
         finally:
             if not self.built:
-                self.variables, self._initial, self._penalties = [], [], []
+                self._variables, self._initial, self._penalties = [], [], []
 
     @contextmanager
     def _located(self, tensors: Sequence[Tensor]) -> Iterator[None]:
@@ -264,8 +267,22 @@ class Layer:
                 construction.penalties.append(self.activity_regularizer(output) * (1.0 / batch))
 
     @property
+    def sublayers(self) -> list[Layer]:
+        """The layers that this one is made of: its attributes that are layers, or lists of them."""
+        values = (value if isinstance(value, (list, tuple)) else (value,) for value in vars(self).values())
+        return list(dict.fromkeys(value for value in chain.from_iterable(values) if isinstance(value, Layer)))
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Its own, then those of the layers that it is made of, each once: Keras's order."""
+        return list(dict.fromkeys([*self._variables, *(one for layer in self.sublayers for one in layer.variables)]))
+
+    @property
     def trainable_variables(self) -> list[Variable]:
-        return [variable for variable in self.variables if variable.trainable] if self.trainable else []
+        if not self.trainable:
+            return []
+        own = [variable for variable in self._variables if variable.trainable]
+        return list(dict.fromkeys([*own, *(one for layer in self.sublayers for one in layer.trainable_variables)]))
 
     def get_weights(self) -> list[numpy.ndarray]:
         """Copies of the variables' values, in Keras's order and layouts."""
@@ -306,11 +323,22 @@ def _copy(value: Tensor) -> Tensor:
 
 def plain(value: Any) -> Any:
     """An argument of a layer as a plain JSON value."""
+    if isinstance(value, Layer):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
     if hasattr(value, "get_config"):
         return value.get_config()
-    if isinstance(value, tuple):
+    if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return activations.name_of(value) if callable(value) else value
+
+
+def as_layer(owner: str, value: Any) -> Layer:
+    """A layer as it is, or made from `{"class_name": …, "config": {…}}`; raises `ArgumentError` for anything else."""
+    if isinstance(value, Layer):
+        return value
+    if isinstance(value, dict) and value.keys() == {"class_name", "config"}:
+        return look_up("layer", layers, value["class_name"]).from_config(value["config"])
+    raise ArgumentError(f"{owner} needs a layer, such as Dense(3), got {value!r}")
 
 
 def arguments_of(kind: type) -> list[str]:

@@ -6,12 +6,10 @@ prediction. A network is a layer itself, so that networks nest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy
-
-from pellucid.core.graph import Group, Node, Tensor, Variable, composites
+from pellucid.core.graph import Group, Node, Tensor, composites
 from pellucid.core.sources import Feed, Read
 from pellucid.errors import ArgumentError, GraphError, ShapeError
 from pellucid.nn.calling import Call
@@ -49,24 +47,6 @@ class Network(Layer):
         steps = [step_of(value) for value in self.outputs]
         return [name_of(step) for step in steps]
 
-    @property
-    def variables(self) -> list[Variable]:
-        """All variables, layer by layer, each once."""
-        return list(dict.fromkeys(variable for layer in self.layers for variable in layer.variables))
-
-    @variables.setter
-    def variables(self, value: list[Variable]) -> None:
-        pass  # a network owns none itself
-
-    @property
-    def trainable_variables(self) -> list[Variable]:
-        found = [variable for layer in self.layers for variable in layer.trainable_variables]
-        return list(dict.fromkeys(found)) if self.trainable else []
-
-    def initialize(self, draw: Callable[[], int]) -> None:
-        for layer in self.layers:
-            layer.initialize(draw)
-
     def call(self, *inputs: Tensor, training: bool = False) -> Any:
         outputs = self.forward(inputs, training)
         return outputs[0] if len(outputs) == 1 else outputs
@@ -94,14 +74,8 @@ class Network(Layer):
                 built.update(zip(step.outputs, result if isinstance(result, tuple) else (result,), strict=True))
         return tuple(built[value] for value in self.outputs)
 
-    def get_weights(self) -> list[numpy.ndarray]:
-        return [variable.value.copy() for variable in self.variables]
-
     def set_weights(self, weights: Sequence[Any]) -> None:
         set_values(self.variables, weights, f"network {self.name}")
-
-    def count_params(self) -> int:
-        return sum(variable.value.size for variable in self.variables)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by name or place; raises `UnknownNameError` with the nearest name."""
