@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
 
+from networks import NETWORKS
 from times import Times, quotient
 from training import Timing
 from whole import Housing
@@ -19,9 +20,10 @@ class Results:
     """Everything that one run measured; parts that were not run are empty."""
 
     machine: dict[str, Any] = field(default_factory=dict)
-    peak: dict[str, float] = field(default_factory=dict)  # GFLOP/s of a large product, by precision
+    peak: dict[str, float] = field(default_factory=dict)  # GFLOP/s of a large product by precision; GB/s of `memory`
     training: list[Timing] = field(default_factory=list)
     losses: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # "job precision" → engine → by seed
+    memory: dict[str, dict[str, int]] = field(default_factory=dict)  # job → engine → bytes
     startup: dict[str, Times] = field(default_factory=dict)
     article: dict[str, Times] = field(default_factory=dict)
     first_predict: dict[str, float] = field(default_factory=dict)  # engine → seconds
@@ -97,11 +99,22 @@ def beyond_numpy(results: Results) -> tuple[float, float] | None:
     return (ours.median - numpy.median) * 1e3, (ours.best - numpy.best) * 1e3
 
 
+def memory(job: str) -> Bar:
+    """A bar on our memory beside PyTorch's."""
+
+    def measure(results: Results) -> float | None:
+        found = results.memory.get(job, {})
+        return found["pellucid"] / found["torch"] if {"pellucid", "torch"} <= found.keys() else None
+
+    return Bar(f"{job} memory", "× PyTorch's", 1.0, measure, True)
+
+
 def r2(results: Results) -> float | None:
     return mean(results.housing["pellucid"].r2) if "pellucid" in results.housing else None
 
 
 EVERYONE: Sequence[tuple[str, str]] = [(peer, precision) for peer in PEERS for precision in ("float32", "bfloat16")]
+FLOAT32: Sequence[tuple[str, str]] = [(peer, "float32") for peer in PEERS]
 
 BARS = (
     faster("seed", "float32", 2000, "× Keras", ("keras", "float32")),
@@ -114,6 +127,21 @@ BARS = (
     faster("mlp", "bfloat16", 2.5, "× best peer, any precision", *EVERYONE),
     faster("mlp_wide", "float32", 1.15, "× PyTorch", ("torch", "float32")),
     faster("mlp_wide", "bfloat16", 1.6, "× PyTorch bfloat16", ("torch", "bfloat16")),
+    *(
+        faster(job, precision, required, unit, *rivals)
+        for job, float32, bfloat16 in (
+            ("cnn", 1.5, 3),
+            ("lenet", 2, 2.5),
+            ("lstm", 1.4, 2),
+            ("gpt_small", 1.6, 4),
+            ("gpt_medium", 1.3, 2.5),
+        )
+        for precision, required, unit, rivals in (
+            ("float32", float32, "× best peer", FLOAT32),
+            ("bfloat16", bfloat16, "× best peer, any precision", EVERYONE),
+        )
+    ),
+    *(memory(job) for job in NETWORKS),
     Bar("predict, one row", "µs a call", 15, scaled("predict", "pellucid", 1e6), True),
     Bar("predict, one row", "× Keras", 1000, times_ours("predict", "keras")),
     Bar("import, beyond NumPy's", "ms", 50, beyond_numpy, True),

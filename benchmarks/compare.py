@@ -1,6 +1,6 @@
 """Pellucid and every installed peer on the same jobs, taking turns: `python benchmarks/compare.py`.
 
-    --jobs seed,mlp          some parts only: seed mlp mlp_wide losses article startup predict housing
+    --jobs seed,mlp          some parts only: the jobs (workloads.py), losses memory article startup predict housing
     --rounds 9               turns of each engine
     --seeds 8                seeds of the parts `losses` and `housing`
     --engines jax,torch      some peers only
@@ -34,8 +34,9 @@ from bars import PEERS, Results
 from processes import Engine, EngineError, limit_processors
 from times import OtherWork, Times, own_seconds
 
-PARTS = (*workloads.NAMES, "losses", "article", "startup", "predict", "housing")
-PRECISIONS = {"seed": ("float32",), "mlp": ("float32", "bfloat16"), "mlp_wide": ("float32", "bfloat16")}
+PARTS = (*workloads.NAMES, "losses", "memory", "article", "startup", "predict", "housing")
+PRECISIONS = {name: ("float32",) if name == "seed" else ("float32", "bfloat16") for name in workloads.NAMES}
+MEMORY = ("pellucid", "torch")  # whose memory is compared
 PREDICT_CALLS = {"keras": 10}  # in a round; 1,000 for the others
 
 
@@ -62,7 +63,7 @@ class Comparison:
                 names.remove(name)
         self.results.machine = machine.describe(self.options.threads)
         jobs = [part for part in parts if part in workloads.NAMES]
-        if jobs or "losses" in parts or "predict" in parts:
+        if jobs or {"losses", "memory", "predict"} & set(parts):
             self.prepare(jobs or ["seed"])
             self.start(names)
         if jobs:
@@ -71,6 +72,8 @@ class Comparison:
             self.train(job)
         if "losses" in parts:
             self.losses()
+        if "memory" in parts:
+            self.memory()
         if "predict" in parts:
             self.predict()
         for engine in self.running:
@@ -90,11 +93,13 @@ class Comparison:
 
     def prepare(self, jobs: Sequence[str]) -> None:
         """Write the jobs' data where the engines' processes read it."""
-        digits = None
-        if any(job != "seed" for job in jobs):
+        digits = characters = None
+        if any(not job.startswith(("seed", "gpt")) for job in jobs):
             digits, self.results.machine["digits"] = workloads.load_digits()
+        if any(job.startswith("gpt") for job in jobs):
+            characters, self.results.machine["characters"] = workloads.load_characters()
         for job in dict.fromkeys(("seed", *jobs)):
-            self.works[job] = workloads.make(job, digits, self.options.share)
+            self.works[job] = workloads.make(job, digits, characters, self.options.share)
             self.works[job].save(self.path(job))
 
     def path(self, job: str) -> Path:
@@ -124,11 +129,20 @@ class Comparison:
                 say(f"losses of {job} {precision} …")
                 found = self.results.losses[f"{job} {precision}"] = {}
                 for engine in self.running:
-                    if precision in engine.precisions:
+                    if engine.takes(work.network, precision):
                         with contextlib.suppress(EngineError):
                             found[engine.name] = training.final_losses(
                                 work, self.path(job), precision, engine, self.options.seeds
                             )
+
+    def memory(self) -> None:
+        for job, work in self.works.items():
+            say(f"memory of {job} …")
+            found = self.results.memory[job] = {}
+            for engine in self.running:
+                if engine.name in MEMORY and engine.takes(work.network, "float32"):
+                    with contextlib.suppress(EngineError):
+                        found[engine.name] = training.memory(work, self.path(job), engine.name, self.options.threads)
 
     def predict(self) -> None:
         """One row through the trained seed network: the first call, then many, engines in turn."""
@@ -183,7 +197,7 @@ def main(given: Sequence[str] | None = None) -> None:
     print(report.heading(results))
     if options.quick:
         print("--quick: the jobs were cut short; these figures show that all runs, and nothing more")
-    print(f"\n{report.whole(results, {job: work.gflop_per_step for job, work in comparison.works.items()})}")
+    print(f"\n{report.whole(results, comparison.works)}")
     if options.json:
         options.json.write_text(json.dumps(asdict(results), indent=1))
 

@@ -41,10 +41,10 @@ def _processor() -> str:
 
 
 def peak(wait: float, seconds: float = 0.3, repeats: int = 3) -> dict[str, float]:
-    """GFLOP/s of our own product of 1024×1024 matrices, by precision: the best of several tries."""
+    """GFLOP/s of our own product of 1024×1024 matrices by precision, and the memory's GB/s: best of several tries."""
     if (native := _native()) is None:
         return {}
-    kinds = ("float32", "bfloat16")
+    kinds = ("float32", "bfloat16", "memory")
     best = dict.fromkeys(kinds, 0.0)
     for _ in range(repeats):
         for kind in kinds:

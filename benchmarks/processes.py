@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from networks import Network
 from times import OtherWork, Times, own_seconds, wait_for_calm
 
 HERE = Path(__file__).resolve().parent
@@ -52,6 +53,11 @@ class Engine:
         about = self.ask("versions")
         self.versions: dict[str, str] = about["versions"]
         self.precisions: list[str] = about["precisions"]
+        self.networks: list[str] = about["networks"]
+
+    def takes(self, network: Network, precision: str) -> bool:
+        """Whether the engine has this kind of network and this precision."""
+        return type(network).__name__ in self.networks and precision in self.precisions
 
     def ask(self, action: str, **arguments: Any) -> dict[str, Any]:
         """Send one request and wait for its answer; raises `EngineError`."""

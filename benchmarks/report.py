@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean, median, stdev
 
 from bars import BARS, PEERS, Results
 from times import BUSY, Times
 from training import Timing
+from workloads import Workload
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -34,7 +35,9 @@ def heading(results: Results) -> str:
             shown = ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else value
             lines.append(f"{name}: {shown}")
     if results.peak:
-        lines.append("peak: " + ", ".join(f"{kind} {speed:.0f} GFLOP/s" for kind, speed in results.peak.items()))
+        units = {"memory": "GB/s"}
+        peaks = (f"{kind} {speed:.0f} {units.get(kind, 'GFLOP/s')}" for kind, speed in results.peak.items())
+        lines.append("peak: " + ", ".join(peaks))
     other = results.machine.get("other_work")
     if other is not None:
         lines.append(f"other processes took {other:.0%} of the processors meanwhile")
@@ -45,8 +48,8 @@ def heading(results: Results) -> str:
     return "\n".join(lines)
 
 
-def training(results: Results, gflop: dict[str, float]) -> str:
-    """µs per step of every engine, in brackets how many times ours; our share of the machine's peak."""
+def training(results: Results, works: Mapping[str, Workload]) -> str:
+    """µs per step of every engine, in brackets how many times ours; and the least that this machine could take."""
     rows = []
     for job, precision in dict.fromkeys((timing.job, timing.precision) for timing in results.training):
         ours = results.timing(job, precision, "pellucid")
@@ -54,14 +57,20 @@ def training(results: Results, gflop: dict[str, float]) -> str:
         for peer in PEERS:
             timing = results.timing(job, precision, peer)
             row.append(_steps(timing, ours) if timing else "–")
-        if ours and precision in results.peak:
-            share = gflop[job] / (ours.microseconds * 1e-6) / results.peak[precision]
-            row += [f"{gflop[job]:.3g}", f"{share:.0%}"]
-        else:
-            row += [f"{gflop[job]:.3g}", "–"]
-        rows.append(row)
-    header = ["job", "precision", "pellucid", *PEERS, "GFLOP a step", "of peak"]
-    return f"Training, µs per step (median of rounds; in brackets: times ours)\n\n{table(header, rows)}"
+        work = works[job]
+        least = bound(work, precision, results.peak)
+        share = f"{least / ours.microseconds:.0%}" if ours and least else "–"
+        rows.append([*row, f"{work.gflop_per_step:.3g}", f"{least:.3g}" if least else "–", share])
+    header = ["job", "precision", "pellucid", *PEERS, "GFLOP a step", "bound, µs", "of bound"]
+    about = "bound: products at the measured peak, or weights, Adam's state and data through memory, the longer"
+    return f"Training, µs per step (median of rounds; in brackets: times ours; {about})\n\n{table(header, rows)}"
+
+
+def bound(work: Workload, precision: str, peak: Mapping[str, float]) -> float | None:
+    """µs of a step that this machine cannot do without, by its own measured product rate and memory bandwidth."""
+    if not {precision, "memory"} <= peak.keys():
+        return None
+    return 1e6 * max(work.gflop_per_step / peak[precision], work.gigabytes_per_step / peak["memory"])
 
 
 def _steps(timing: Timing, ours: Timing | None = None) -> str:
@@ -103,6 +112,15 @@ def _gap(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return (mean(ours) - mean(theirs)) / error if error else 0.0
 
 
+def memory(results: Results) -> str:
+    rows = [
+        [job, *(f"{by_engine[engine] / 2**20:.0f}" if engine in by_engine else "–" for engine in ("pellucid", "torch"))]
+        for job, by_engine in results.memory.items()
+    ]
+    header = ["job", "pellucid", "torch"]
+    return f"Memory beyond the engine's own start, float32, MiB: data, weights, training\n\n{table(header, rows)}"
+
+
 def seconds(title: str, found: dict[str, Times]) -> str:
     rows = [
         [name, f"{times.median:.3f}", f"{times.best:.3f}", f"{median(times.cpu_seconds):.3f}"]
@@ -139,13 +157,15 @@ def bars(results: Results) -> str:
     return f"Bars\n\n{table(header, [bar.judge(results) for bar in BARS])}"
 
 
-def whole(results: Results, gflop: dict[str, float]) -> str:
+def whole(results: Results, works: Mapping[str, Workload]) -> str:
     """Every part that was measured."""
     parts = []
     if results.training:
-        parts += [training(results, gflop), startup_of_jobs(results)]
+        parts += [training(results, works), startup_of_jobs(results)]
     if results.losses:
         parts.append(losses(results))
+    if results.memory:
+        parts.append(memory(results))
     if results.article:
         parts.append(seconds("The article's program without its plot, whole process", results.article))
     if results.startup:

@@ -49,7 +49,7 @@ def compare(
     """
     timings = {}
     for engine in engines:
-        if precision not in engine.precisions:
+        if not engine.takes(work.network, precision):
             continue
         timing = Timing(job=work.name, precision=precision, engine=engine.name, steps=work.steps)
         try:
@@ -89,3 +89,16 @@ def final_losses(work: Workload, path: Path, precision: str, engine: Engine, see
         engine.ask("train")
         losses.append(engine.ask("loss")["loss"])
     return losses
+
+
+def memory(work: Workload, path: Path, name: str, threads: int) -> int:
+    """Bytes that an engine of its own takes for the job beyond its start: data, weights, training."""
+    engine = Engine(name, threads)
+    try:
+        before: int = engine.ask("memory")["bytes"]
+        engine.ask("prepare", job=str(path), precision="float32", seed=0)
+        engine.ask("train")
+        after: int = engine.ask("memory")["bytes"]
+        return after - before
+    finally:
+        engine.close()

@@ -1,8 +1,9 @@
 """One engine in a process of its own, asked over pipes: `python worker.py ENGINE`, one JSON object per line each way.
 
-{"do": "versions"}                                                    → {"versions": …}
+{"do": "versions"}                                                    → {"versions": …, "precisions": …, "networks": …}
 {"do": "prepare", "job": FILE, "precision": …, "seed": …}             → {"seconds": …}
 {"do": "train", "at_least": seconds}                                  → {"seconds": …, "cpu_seconds": …, "runs": …}
+{"do": "memory"}                                                      → {"bytes": …}
 {"do": "loss"}                                                        → {"loss": …}
 {"do": "predict", "calls": …}                                         → {"first_seconds": …, "seconds": [per call]}
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import sys
 import time
 from importlib import import_module
@@ -37,7 +39,9 @@ class Worker:
         return result
 
     def versions(self) -> dict[str, Any]:
-        return {"versions": self.engine.versions(), "precisions": list(self.engine.PRECISIONS)}
+        engine = self.engine
+        networks = [kind.__name__ for kind in engine.NETWORKS]
+        return {"versions": engine.versions(), "precisions": list(engine.PRECISIONS), "networks": networks}
 
     def prepare(self, job: str, precision: str, seed: int) -> dict[str, Any]:
         self.trainer = None
@@ -57,6 +61,10 @@ class Worker:
             seconds.append(time.perf_counter() - began)
         cpu_seconds = time.process_time() - cpu
         return {"seconds": median(seconds), "cpu_seconds": cpu_seconds / len(seconds), "runs": len(seconds)}
+
+    def memory(self) -> dict[str, Any]:
+        """The most memory that the process ever held."""
+        return {"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
     def loss(self) -> dict[str, Any]:
         work = self.trainer.work

@@ -1,6 +1,7 @@
-"""One module per engine, each with the same three names:
+"""One module per engine, each with the same four names:
 
     PRECISIONS                             what it can compute in
+    NETWORKS                               the kinds of networks it has (see networks.py)
     versions()                             what ran, by name
     Trainer(work, precision, seed)         the job's network, compiled as far as it can be without data
         .train()                           the job once: all its epochs, ending when the weights are final

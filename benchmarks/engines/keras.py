@@ -11,10 +11,12 @@ import keras
 import numpy as np
 import tensorflow
 from keras import layers
+from networks import Convolutional, Dense, Network, Recurrent
 from numpy.typing import NDArray
 from workloads import ADAM, Workload
 
 PRECISIONS = ("float32", "bfloat16")
+NETWORKS: tuple[type[Network], ...] = (Dense, Convolutional, Recurrent)
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
@@ -22,19 +24,32 @@ def versions() -> dict[str, str]:
     return {"keras": keras.__version__, "tensorflow": tensorflow.__version__}
 
 
+def dense(*units: int) -> list[layers.Layer]:
+    return [*(layers.Dense(n, activation="relu") for n in units[:-1]), layers.Dense(units[-1], dtype="float32")]
+
+
+def build(network: Network) -> keras.Model:
+    if isinstance(network, Dense):
+        return keras.Sequential([layers.Input((network.units[0],)), *dense(*network.units[1:])])
+    if isinstance(network, Recurrent):
+        shape = (network.steps, network.features)
+        return keras.Sequential([layers.Input(shape), layers.LSTM(network.units), *dense(network.classes)])
+    assert isinstance(network, Convolutional)
+    parts = [layers.Input((network.size, network.size, 1))]
+    for channels in network.channels:
+        parts += [
+            layers.Conv2D(channels, network.window, padding=network.padding, activation="relu"),
+            layers.MaxPooling2D(),
+        ]
+    return keras.Sequential([*parts, layers.Flatten(), *dense(*network.units)])
+
+
 class Trainer:
     def __init__(self, work: Workload, precision: str, seed: int) -> None:
         keras.utils.set_random_seed(seed)
         keras.config.set_dtype_policy(POLICIES[precision])
         self.work = work
-        hidden, last = work.units[1:-1], work.units[-1]
-        self.model = keras.Sequential(
-            [
-                layers.Input((work.units[0],)),
-                *(layers.Dense(n, activation="relu") for n in hidden),
-                layers.Dense(last, dtype="float32"),
-            ]
-        )
+        self.model = build(work.network)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True) if work.classifies else "mse"
         self.model.compile(optimizer=keras.optimizers.Adam(**ADAM), loss=loss)
 
@@ -42,6 +57,6 @@ class Trainer:
         work = self.work
         self.model.fit(work.x, work.y, batch_size=work.batch, epochs=work.epochs, verbose=0)
 
-    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(self, x: NDArray[np.generic]) -> NDArray[np.float32]:
         outputs: NDArray[np.float32] = self.model.predict(x, verbose=0)
         return outputs

@@ -6,12 +6,14 @@ import warnings
 
 import numpy as np
 import sklearn
+from networks import Dense, Network
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from workloads import ADAM, Workload
 
 PRECISIONS = ("float32",)
+NETWORKS: tuple[type[Network], ...] = (Dense,)
 
 
 def versions() -> dict[str, str]:
@@ -20,9 +22,10 @@ def versions() -> dict[str, str]:
 
 class Trainer:
     def __init__(self, work: Workload, precision: str, seed: int) -> None:
+        assert isinstance(work.network, Dense)
         self.work = work
         self.model = (MLPClassifier if work.classifies else MLPRegressor)(
-            hidden_layer_sizes=work.units[1:-1],
+            hidden_layer_sizes=work.network.units[1:-1],
             solver="adam",
             alpha=0.0,
             batch_size=work.batch,

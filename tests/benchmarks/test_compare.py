@@ -20,25 +20,65 @@ def _benchmarks_importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
 
 
+SMALL: dict[str, tuple[str, Any]] = {
+    "mlp": ("Dense", {"units": (784, 16, 10)}),
+    "cnn": ("Convolutional", {"size": 28, "channels": (4, 3), "window": 3, "padding": "same", "units": (8, 10)}),
+    "lenet": ("Convolutional", {"size": 28, "channels": (2, 3), "window": 5, "padding": "valid", "units": (8, 10)}),
+    "lstm": ("Recurrent", {"steps": 28, "features": 28, "units": 8, "classes": 10}),
+    "gpt_small": ("Transformer", {"vocabulary": 65, "length": 64, "layers": 1, "heads": 2, "width": 16}),
+}
+
+
 def tiny(name: str) -> Any:
+    import networks
     import workloads
 
-    work = workloads.make(name, workloads.stand_in(64))
+    characters = np.tile(np.arange(65, dtype=np.int32), 40)
+    work = workloads.make(name, workloads.stand_in(64), characters, share=1e-9)
     if name == "seed":
         return replace(work, epochs=20)
-    return replace(work, x=work.x[:64], y=work.y[:64], units=(784, 16, 10), batch=16, epochs=5)
+    kind, sizes = SMALL[name]
+    return replace(work, x=work.x[:48], y=work.y[:48], network=networks.KINDS[kind](**sizes), batch=12, epochs=5)
 
 
 def test_jobs_are_what_they_say() -> None:
     import workloads
 
     digits = workloads.stand_in(60_000)
-    seed, mlp, wide = (workloads.make(name, digits) for name in workloads.NAMES)
-    assert (seed.steps, mlp.steps, wide.steps) == (800, 400, 40)
+    characters = np.arange(1000, dtype=np.int32) % 65
+    jobs = {name: workloads.make(name, digits, characters) for name in workloads.NAMES}
+    seed, mlp, wide = jobs["seed"], jobs["mlp"], jobs["mlp_wide"]
+    assert [job.steps for job in jobs.values()] == [800, 400, 40, 40, 40, 40, 60, 6]
+    assert jobs["cnn"].x.shape == (5120, 28, 28, 1)
+    assert jobs["lstm"].x.shape == (5120, 28, 28)
+    assert jobs["gpt_small"].x.shape == jobs["gpt_small"].y.shape == (720, 64)
+    np.testing.assert_array_equal(jobs["gpt_small"].x[:, 1:], jobs["gpt_small"].y[:, :-1])  # the next character
     assert (seed.steps_per_epoch, mlp.batch, wide.batch) == (4, 128, 512)
     # 784·128 twice (no gradient to the input), 128·10 three times, for 128 rows, a multiplication and an addition each
     assert mlp.gflop_per_step == pytest.approx(2e-9 * 128 * (2 * 784 * 128 + 3 * 128 * 10))
     assert workloads.make("mlp", digits, share=0.02).steps == 8
+    # 28²·9 products for each of 32 channels, twice; 14²·9·32 for each of 64, three times; then 3136·128 and 128·10
+    first, others = 28 * 28 * 9 * 32, 14 * 14 * 9 * 32 * 64 + 3136 * 128 + 128 * 10
+    assert jobs["cnn"].gflop_per_step == pytest.approx(2e-9 * 128 * (2 * first + 3 * others))
+
+
+def test_weights_are_counted_as_the_layers_have_them() -> None:
+    from engines.pellucid import build
+    from networks import NETWORKS
+
+    for name, network in NETWORKS.items():
+        assert network.weights() == build(network, seed=0).count_params(), name
+
+
+def test_bound_is_the_longer_of_products_and_memory() -> None:
+    import report
+
+    seed, mlp = tiny("seed"), tiny("mlp")
+    slow_products = {"float32": 1e-3, "memory": 1e9}
+    assert report.bound(mlp, "float32", slow_products) == pytest.approx(1e9 * mlp.gflop_per_step)
+    slow_memory = {"float32": 1e9, "memory": 1e-3}
+    assert report.bound(seed, "float32", slow_memory) == pytest.approx(1e9 * 1e-9 * (28 * 81 + 25 * 4))
+    assert report.bound(seed, "float32", {}) is None
 
 
 def test_stand_in_is_the_same_every_time() -> None:
@@ -55,11 +95,11 @@ def test_stand_in_is_the_same_every_time() -> None:
 def test_jobs_survive_the_file(tmp_path: Path) -> None:
     import workloads
 
-    for name in workloads.NAMES:
+    for name in ("seed", *SMALL):
         work = tiny(name)
         work.save(tmp_path / "job.npz")
         read = workloads.Workload.read(tmp_path / "job.npz")
-        assert (read.name, read.units, read.batch, read.epochs) == (name, work.units, work.batch, work.epochs)
+        assert (read.name, read.network, read.batch, read.epochs) == (name, work.network, work.batch, work.epochs)
         np.testing.assert_array_equal(read.x, work.x)
         np.testing.assert_array_equal(read.y, work.y)
 
@@ -68,7 +108,7 @@ def test_losses_by_hand() -> None:
     import workloads
 
     classes, line = tiny("mlp"), tiny("seed")
-    assert workloads.loss(classes, np.full((64, 10), 1000.0)) == pytest.approx(math.log(10))
+    assert workloads.loss(classes, np.full((48, 10), 1000.0)) == pytest.approx(math.log(10))
     assert workloads.loss(line, line.y + 3) == pytest.approx(9)
 
 
@@ -81,8 +121,10 @@ def test_every_engine_learns(engine: str, tmp_path: Path) -> None:
         pytest.skip(f"{', '.join(absent)} not installed")
     running = Engine(engine, threads=1)
     try:
-        for name in ("seed", "mlp"):
+        for name in ("seed", *SMALL):
             work = tiny(name)
+            if not running.takes(work.network, "float32"):
+                continue
             work.save(tmp_path / "job.npz")
             for precision in running.precisions:
                 running.ask("prepare", job=str(tmp_path / "job.npz"), precision=precision, seed=1)
@@ -109,7 +151,7 @@ def results() -> Any:
     from bars import Results
     from training import Timing
 
-    found = Results(peak={"float32": 100.0})
+    found = Results(peak={"float32": 100.0, "memory": 50.0})
     for engine, each in (("pellucid", 2e-6), ("jax", 8e-6), ("torch", 100e-6)):
         timing = Timing(job="seed", precision="float32", engine=engine, steps=800)
         for slow, other in ((1, 0.0), (1, 0.05), (1.5, 0.0), (90, 0.5), (90, 0.5), (90, 0.5), (90, 0.5)):
@@ -143,10 +185,11 @@ def test_report_shows_every_part() -> None:
     found.losses = {"seed float32": {"pellucid": [0.1, 0.2], "jax": [0.1, 0.2]}}
     found.article = {"pellucid": took(0.2)}
     found.startup = {"import numpy": took(0.1), "import pellucid": took(0.12)}
+    found.memory = {"seed": {"pellucid": 3 << 20, "torch": 5 << 20}}
     found.predict, found.first_predict = {"pellucid": took(2e-6)}, {"pellucid": 1e-3}
     found.housing = {"pellucid": Housing(seconds=[3.0], cpu_seconds=[3.0], others=[0.0], r2=[0.82])}
-    text = report.whole(found, {"seed": 1e-4})
-    for expected in ("8.00 (4)", "50%", "+0.0", "0.200", "2.0", "0.8200"):
+    text = report.whole(found, {"seed": tiny("seed")})
+    for expected in ("8.00 (4)", "0.6", "+0.0", "0.200", "2.0", "0.8200"):
         assert expected in text, expected
     assert "20" in next(line for line in text.splitlines() if "beyond NumPy's" in line)
 
@@ -158,7 +201,7 @@ def test_the_program_from_end_to_end(
 
     pytest.importorskip("pellucid._native")
     monkeypatch.setattr(compare, "limit_processors", lambda threads: None)
-    monkeypatch.setattr(compare.machine, "peak", lambda wait: {"float32": 100.0, "bfloat16": 200.0})
+    monkeypatch.setattr(compare.machine, "peak", lambda wait: {"float32": 100.0, "bfloat16": 200.0, "memory": 50.0})
     out = tmp_path / "results.json"
     compare.main(
         [
