@@ -191,7 +191,10 @@ def main(given: Sequence[str] | None = None) -> None:
     others = OtherWork()
     with tempfile.TemporaryDirectory() as folder:
         comparison = Comparison(options, Path(folder))
-        comparison.run()
+        try:
+            comparison.run()
+        except KeyboardInterrupt:
+            say("interrupted: this is what was measured until now")
     results = comparison.results
     results.machine["other_work"] = others.share(own_seconds())
     print(report.heading(results))
