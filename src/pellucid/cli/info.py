@@ -31,7 +31,7 @@ def command(as_json: bool) -> None:
         "pellucid": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
-        "executors": ["native", "numpy"] if native else ["numpy"],
+        "executors": [*(["native"] if native else []), "numpy", *(["xla"] if find_spec("jax") else [])],
         "default_executor": "native" if native else "numpy",
         "native": native,
         "versions": versions,
@@ -50,7 +50,7 @@ def _lines(record: dict[str, Any]) -> list[tuple[str, str]]:
         ("pellucid", record["pellucid"]),
         ("python", record["python"]),
         ("system", record["system"]),
-        ("executors", "native (default), numpy" if native else "numpy only"),
+        ("executors", f"{', '.join(record['executors'])} (default: {record['default_executor']})"),
     ]
     if native:
         lines += [

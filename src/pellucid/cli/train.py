@@ -52,7 +52,9 @@ _PLURALS = {
     "--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True, help="Of products."
 )
 @click.option(
-    "--executor", type=click.Choice(["native", "numpy"]), help="What runs the network.  [default: native if built]"
+    "--executor",
+    type=click.Choice(["native", "numpy", "xla"]),
+    help="What runs the network.  [default: native if built]",
 )
 @click.option(
     "--out",

@@ -1,4 +1,7 @@
-"""Executors: what turns a program into numbers. `numpy` is the reference, `native` the default where it is built."""
+"""Executors: what turns a program into numbers.
+
+`numpy` is the reference, `native` the default where it is built, `xla` compiles through JAX for processors, GPUs, TPUs.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from importlib.util import find_spec
 from pellucid.errors import ExecutorError, UnknownNameError
 from pellucid.execute.program import Executor
 
-NAMES = ("native", "numpy")
+NAMES = ("native", "numpy", "xla")
 
 
 @cache
@@ -32,4 +35,10 @@ def executor(name: str | None = None) -> Executor:
         from pellucid.execute.native import Native
 
         return Native()
+    if name == "xla":
+        if not find_spec("jax"):
+            raise ExecutorError("executor 'xla' needs JAX; install it with: pip install 'pellucid[xla]'")
+        from pellucid.execute.xla import Xla
+
+        return Xla()
     raise UnknownNameError("executor", name, NAMES)

@@ -102,7 +102,7 @@ class Model(Network):
         return self._programs.executor
 
     def run_on(self, executor: str) -> None:
-        """Run on another executor from now on, "native" or "numpy"; weights and the state of training stay."""
+        """Run on another executor from now on, "native", "numpy" or "xla"; weights and the state of training stay."""
         self._programs = Programs(self, find_executor(executor), self.precision)
 
     @property
@@ -124,7 +124,7 @@ class Model(Network):
     ) -> None:
         """Choose how to train: optimizer, loss and metrics by name or object (lists or dicts for several outputs).
 
-        `precision="bfloat16"` computes products in bfloat16 with float32 weights; `executor` is "native" or "numpy".
+        `precision="bfloat16"` computes products in bfloat16 with float32 weights; `executor` is "native", "numpy", "xla".
         Raises `UnknownNameError` with the nearest name, `ArgumentError` for what does not fit the outputs.
         """
         if precision not in PRECISIONS:
