@@ -124,7 +124,8 @@ class Model(Network):
     ) -> None:
         """Choose how to train: optimizer, loss and metrics by name or object (lists or dicts for several outputs).
 
-        `precision="bfloat16"` computes products in bfloat16 with float32 weights; `executor` is "native", "numpy", "xla".
+        `precision="bfloat16"` computes products in bfloat16 with float32 weights; `executor` is "native", "numpy"
+        or "xla".
         Raises `UnknownNameError` with the nearest name, `ArgumentError` for what does not fit the outputs.
         """
         if precision not in PRECISIONS:
