@@ -17,7 +17,8 @@ void pause() {
 }
 
 // Workers for one job at a time. A job is published under a new generation, with one slot per part: open, then taken by
-// the first thread that exchanges it. A slot names its generation, so that nobody can take a part of a job that is over.
+// the first thread that exchanges it. A slot names its generation, so that nobody can take a part of a job that is
+// over.
 //
 // Thread t tries part t first: the same share of the next kernel, and of the next step, meets the data where it already
 // is. Between processors that share no cache this decides the speed of small networks.
