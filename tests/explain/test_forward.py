@@ -8,7 +8,19 @@ import pytest
 from pellucid.errors import ShapeError
 from pellucid.explain.forward import as_json, forward_pass, units_that_matter
 from pellucid.explain.forward_text import number, render
-from pellucid.nn.layers import Activation, Add, Concatenate, Dense, Input, Normalization
+from pellucid.nn.layers import (
+    Activation,
+    Add,
+    Concatenate,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    Input,
+    Normalization,
+    SeparableConv2D,
+)  # fmt: skip
 from pellucid.train.model import Model
 
 
@@ -64,6 +76,34 @@ def test_text_and_json() -> None:
     assert "(5 − 2) / 2" in text
     record = as_json(stages, units)
     assert [stage["name"] for stage in record if "units" in stage] == ["hidden", "plain", "out"]
+
+
+def test_convolutions_are_weighted_sums_of_windows() -> None:
+    x = Input(shape=(5, 6, 1), name="x")
+    apart = DepthwiseConv2D(2, strides=2, name="apart")(Conv2D(4, 3, activation="relu", name="filters")(x))
+    spread = Conv2DTranspose(2, 3, use_bias=False, name="spread")(apart)
+    model = Model(x, Dense(2, name="out")(Flatten(name="flat")(SeparableConv2D(3, 2, name="mixed")(spread))), seed=5)
+    image = np.random.default_rng(6).normal(size=(1, 5, 6, 1)).astype(np.float32)
+    stages = {stage.name: stage for stage in forward_pass(model, {"x": image})}
+    for name in ("filters", "apart", "spread", "out"):
+        stage = stages[name]
+        for place in range(len(stage.values)):
+            unit = stage.unit(place)
+            total = sum(part.product for part in unit.contributions) + unit.bias
+            assert total == pytest.approx(unit.weighted_sum, abs=1e-6)
+            assert all(part.value == stages[stage.inputs[0]].values[part.place] for part in unit.contributions)
+    # Row 1, column 2, filter 3 sees rows 1 to 3 and columns 2 to 4 of the image.
+    unit = stages["filters"].unit((1 * 4 + 2) * 4 + 3)
+    assert unit.label == "filters[1, 2, 3]"
+    assert [part.label for part in unit.contributions] == [f"x[{i}, {j}, 0]" for i in (1, 2, 3) for j in (2, 3, 4)]
+    assert [part.weight for part in unit.contributions] == model.get_layer("filters").get_weights()[0][
+        ..., 0, 3
+    ].ravel().tolist()
+    assert stages["mixed"].weighted is None  # two products, one after the other
+    assert stages["flat"].labels == stages["mixed"].labels
+    text = render(list(stages.values()), units_that_matter(list(stages.values()), 0, 2), 2)
+    assert "2. filters: 5 x 6 x 1 → 3 x 4 x 4, each relu(Σ value·weight + bias)" in text
+    assert len(text.split("\n")) < 60
 
 
 def test_one_example_only() -> None:

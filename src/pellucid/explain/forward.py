@@ -6,6 +6,7 @@ is made of comes from the `terms` of its product. Rendering is apart, in `forwar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,14 @@ import numpy
 from pellucid.core.evaluate import Values, evaluate_nodes
 from pellucid.core.graph import Node, Tensor, order
 from pellucid.core.sources import Constant, Read, feed
+from pellucid.core.spec import known
 from pellucid.core.terms import Operand
 from pellucid.errors import ShapeError
 from pellucid.nn.activations import name_of as name_of_activation
 from pellucid.nn.calling import Call
 from pellucid.nn.network import Network, name_of, step_of
+
+_PRODUCTS = ("matmul", "convolution", "convolution_input_gradient")  # their terms are inputs times weights
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Stage:
     inputs: tuple[str, ...]
     labels: tuple[str, ...]
     values: numpy.ndarray  # flat
+    shape: tuple[int, ...]  # of the values, without the batch
     activation: str = ""
     weighted: Weighted | None = None
     arithmetic: tuple[Arithmetic, ...] = ()
@@ -82,7 +87,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Weighted:
-    """The product in a layer, with the values of its operands and of the sum after the bias."""
+    """The product or convolution in a layer, with the values of its operands and of the sum after the bias."""
 
     product: Node
     operands: tuple[Operand, Operand]
@@ -90,12 +95,19 @@ class Weighted:
     bias: numpy.ndarray | None
     sums: numpy.ndarray
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the inputs, without the batch."""
+        return self.operands[0].shape[1:]
+
     def unit(self, place: int, label: str, value: float) -> Unit:
+        at = numpy.unravel_index(place, known(self.product.output.shape[1:]))
         parts = []
-        for number, term in enumerate(self.product.op.terms((0, place), *self.operands).parts):  # type: ignore[attr-defined]
+        for term in self.product.op.terms((0, *map(int, at)), *self.operands).parts:  # type: ignore[attr-defined]
             x, weight = sorted(term.elements(), key=lambda element: element.operand)
+            number = int(numpy.ravel_multi_index(x.index[1:], self.shape))
             parts.append(Contribution(number, self.labels[number], x.value, weight.value))
-        bias = 0.0 if self.bias is None else float(self.bias[place])
+        bias = 0.0 if self.bias is None else float(self.bias[at[-1]])
         return Unit(place, label, tuple(parts), bias, float(self.sums[place]), value)
 
 
@@ -171,33 +183,35 @@ def _calls(outputs: Sequence[Tensor]) -> list[Call]:
 
 
 def _input(tensor: Tensor, values: Values, names: Mapping[str, Sequence[str]]) -> Stage:
-    name, flat = name_of(step_of(tensor)), values[tensor][0].ravel()
-    return Stage(name, "Input", (), _labels(name, flat, names), flat)
+    name, value = name_of(step_of(tensor)), values[tensor][0]
+    return Stage(name, "Input", (), _labels(name, value.shape, names), value.ravel(), value.shape)
 
 
 def _stage(
     call: Call, output: Tensor, values: Values, names: Mapping[str, Sequence[str]], stages: Mapping[Tensor, Stage]
 ) -> Stage:
-    layer, flat = call.layer, values[output][0].ravel()
+    layer, value = call.layer, values[output][0]
     before = [stages[value] for value in call.inputs if value in stages]
     kept = [label for stage in before for label in stage.labels]
     weighted = _weighted(call, output, values, kept)
-    joined = len(kept) == flat.size and not layer.variables
-    labels = _labels(layer.name, flat, names, kept if joined else None)
+    joined = len(kept) == value.size and not layer.variables
+    labels = _labels(layer.name, value.shape, names, kept if joined else None)
     activation = getattr(layer, "activation", None)
     shown = name_of_activation(activation) if activation is not None else ""
     before_names = tuple(stage.name for stage in before)
     steps = _arithmetic(call, output, values)
-    return Stage(layer.name, type(layer).__name__, before_names, labels, flat, shown, weighted, steps)
+    return Stage(
+        layer.name, type(layer).__name__, before_names, labels, value.ravel(), value.shape, shown, weighted, steps
+    )
 
 
 def _labels(
-    name: str, flat: numpy.ndarray, names: Mapping[str, Sequence[str]], kept: Sequence[str] | None = None
+    name: str, shape: tuple[int, ...], names: Mapping[str, Sequence[str]], kept: Sequence[str] | None = None
 ) -> tuple[str, ...]:
-    given = names.get(name) or kept
-    if given is not None and len(given) == flat.size:
+    given, size = names.get(name) or kept, math.prod(shape)
+    if given is not None and len(given) == size:
         return tuple(given)
-    return (name,) if flat.size == 1 else tuple(f"{name}[{place}]" for place in range(flat.size))
+    return (name,) if size == 1 else tuple(f"{name}[{', '.join(map(str, at))}]" for at in numpy.ndindex(shape))
 
 
 def _arithmetic(call: Call, output: Tensor, values: Values) -> tuple[Arithmetic, ...]:
@@ -217,16 +231,27 @@ def _arithmetic(call: Call, output: Tensor, values: Values) -> tuple[Arithmetic,
 
 
 def _weighted(call: Call, output: Tensor, values: Values, labels: Sequence[str]) -> Weighted | None:
-    """The product with a weight in a layer of one flat input, if it has one, and the sum with the bias after it."""
+    """The product of flat inputs with weights, or the convolution, in a layer that has one alone, and the sum with the
+    bias after it."""
     nodes = [node for node in order([output]) if node.scope and node.scope[-1] == call.layer.name]
-    for node in nodes:
-        if node.op.name == "matmul" and isinstance(node.inputs[1].node.op, Read) and node.inputs[0].rank == 2:
-            x, w = (values[value] for value in node.inputs)
-            after = next((user for user in nodes if user.op.name == "add" and node.output in user.inputs), None)
-            bias = values[after.inputs[1]] if after and isinstance(after.inputs[1].node.op, Read) else None
-            sums = values[after.output if after and bias is not None else node.output][0]
-            return Weighted(node, (Operand(0, x), Operand(1, w)), tuple(labels), bias, sums)
-    return None
+    products = [node for node in nodes if node.op.name in _PRODUCTS]
+    if len(products) != 1 or not _is_weight(products[0].inputs[1]):
+        return None
+    (node,) = products
+    if node.op.name == "matmul" and node.inputs[0].rank != 2:
+        return None
+    x, w = (values[value] for value in node.inputs)
+    after = next((user for user in nodes if user.op.name == "add" and node.output in user.inputs), None)
+    bias = values[after.inputs[1]] if after and _is_weight(after.inputs[1]) else None
+    sums = values[after.output if after and bias is not None else node.output][0].ravel()
+    return Weighted(node, (Operand(0, x), Operand(1, w)), tuple(labels), bias, sums)
+
+
+def _is_weight(value: Tensor) -> bool:
+    """Whether a value is a variable, perhaps in another shape."""
+    while value.node.op.name == "reshape":
+        (value,) = value.node.inputs
+    return isinstance(value.node.op, Read)
 
 
 def _stage_json(stage: Stage, units: Sequence[int]) -> dict[str, Any]:
@@ -234,6 +259,7 @@ def _stage_json(stage: Stage, units: Sequence[int]) -> dict[str, Any]:
         "name": stage.name,
         "kind": stage.kind,
         "inputs": list(stage.inputs),
+        "shape": list(stage.shape),
         "elements": [
             {"name": label, "value": value} for label, value in zip(stage.labels, stage.values.tolist(), strict=True)
         ],

@@ -74,6 +74,8 @@ def _preparation(place: int, chain: Sequence[Stage]) -> str:
     last = chain[-1]
     if len(chain) > 1 and len(chain[0].values) == 1 and len(last.values) > 1:
         return f"{place}. {' → '.join(stage.name for stage in chain)}\n" + _encoded(last)
+    if any(len(stage.shape) > 1 or stage.kind == "Flatten" for stage in chain):
+        return _images(place, chain)
     labels = max((stage.labels for stage in chain), key=len)
     rows = [["", *(stage.name for stage in chain), ""]]
     for i, label in enumerate(labels):
@@ -81,6 +83,20 @@ def _preparation(place: int, chain: Sequence[Stage]) -> str:
         worked = f"= {expression}" if len(cells) > 1 and (expression := _worked(cells[-2], last, i)) else ""
         rows.append([_clip(label), *("missing" if cell == "nan" else cell for cell in cells), worked])
     return f"{place}. {' → '.join(stage.name for stage in chain)}\n{_columns(rows, left=(0, len(chain) + 1))}"
+
+
+def _images(place: int, chain: Sequence[Stage]) -> str:
+    """Images and sequences, too large for one row per element: their sizes, and how far their values reach."""
+    rows = [["", "size", "smallest", "mean", "largest"]]
+    for stage in chain:
+        values = stage.values if stage.values.size else [math.nan]
+        reach = (min(values), sum(values) / len(values), max(values))
+        rows.append([stage.name, _size(stage.shape), *(number(float(value)) for value in reach)])
+    return f"{place}. {' → '.join(stage.name for stage in chain)}\n{_columns(rows)}"
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "1"
 
 
 def _ranges(place: int, stage: Stage) -> str:
@@ -105,7 +121,7 @@ def _encoded(stage: Stage) -> str:
 def _layer(place: int, stage: Stage, units: Sequence[int], count: int) -> str:
     assert stage.weighted is not None
     activation = stage.activation if stage.activation not in ("", "linear") else ""
-    sizes = f"{len(stage.weighted.labels)} → {len(stage.values)}"
+    sizes = f"{_size(stage.weighted.shape)} → {_size(stage.shape)}"
     formula = f"{activation}(Σ value·weight + bias)" if activation else "Σ value·weight + bias"
     lines = [f"{place}. {stage.name}: {sizes}, each {formula}"]
     for unit in units:
