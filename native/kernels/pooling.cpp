@@ -91,9 +91,10 @@ struct Max {
 
   // give(at, part) for every element of the window.
   template <int side, typename X, typename Lanes, typename Give>
-  static void spread(const X* x, floats g, const Covered& covered, std::int64_t channels, Lanes use, const Give& give) {
+  static void spread(const X* x, floats g, bool positive, const Covered& covered, std::int64_t channels, Lanes use,
+                     const Give& give) {
     const floats largest = pool<side>(x, covered, channels, use);
-    floats left = g;
+    floats left = positive ? from_bits(bits(g) & (largest > 0.0f)) : g;
     each<side>(covered, channels, [&](std::int64_t at) {
       const ints chosen = use.load(x + at) == largest;
       give(at, from_bits(bits(left) & chosen));
@@ -118,7 +119,7 @@ struct Average {
   }
 
   template <int side, typename X, typename Lanes, typename Give>
-  static void spread(const X*, floats g, const Covered& covered, std::int64_t channels, Lanes, const Give& give) {
+  static void spread(const X*, floats g, bool, const Covered& covered, std::int64_t channels, Lanes, const Give& give) {
     const floats part = g * share_of<side>(covered);
     each<side>(covered, channels, [&](std::int64_t at) { give(at, part); });
   }
@@ -178,8 +179,10 @@ class Pool final : public Kernel {
 template <typename Rule, typename X, typename G, typename D>
 class PoolGradient final : public Kernel {
  public:
-  PoolGradient(const Geometry& geometry, const View& x, const View& g, const View& dx, const Context& context)
-      : geometry_(geometry), x_(x.as<const X>()), g_(g.as<const G>()), dx_(dx.as<D>()) {
+  // `positive`: what falls on elements that are not positive is dropped, the backward of a relu that made x.
+  PoolGradient(const Geometry& geometry, const View& x, const View& g, const View& dx, bool positive,
+               const Context& context)
+      : geometry_(geometry), x_(x.as<const X>()), g_(g.as<const G>()), dx_(dx.as<D>()), positive_(positive) {
     overlap_ = geometry.rows.overlap() || geometry.columns.overlap();
     tiles_ = geometry.rows.tiles() && geometry.columns.tiles();
     parts_ = threads_for(static_cast<double>(x.bytes() + g.bytes() + dx.bytes()) / 10000, context.threads);
@@ -237,7 +240,7 @@ class PoolGradient final : public Kernel {
     const std::int64_t channels = geometry_.channels;
     each_window(geometry_, row, [&](auto side, const Covered& covered, std::int64_t from, std::int64_t to) {
       over_channels(channels, [&](auto use, std::int64_t c) {
-        Rule::template spread<side>(x + from + c, use.load(g + to + c), covered, channels, use,
+        Rule::template spread<side>(x + from + c, use.load(g + to + c), positive_, covered, channels, use,
                                     [&](std::int64_t at, floats part) { put(use, dx + from + c + at, part); });
       });
     });
@@ -247,7 +250,7 @@ class PoolGradient final : public Kernel {
   const X* x_;
   const G* g_;
   D* dx_;
-  bool overlap_, tiles_;
+  bool positive_, overlap_, tiles_;
   int parts_;
   std::vector<float> sums_;
 };
@@ -279,10 +282,13 @@ template <typename Rule, typename X>
 std::unique_ptr<Kernel> make_gradient(const Attributes& attributes, const View& x, const View& g, const View& dx,
                                       const Context& context) {
   const Geometry geometry = geometry_of(attributes, dx, g);
+  const std::string mask = Rule::reads_image ? attributes.text("mask", "") : "";
+  require(mask.empty() || mask == "relu", "mask must be \"\" or relu");
   return with_floats(g, [&](auto a) {
     return with_floats(dx, [&](auto b) -> std::unique_ptr<Kernel> {
       if (dx.size() == 0) return nullptr;
-      return std::make_unique<PoolGradient<Rule, X, Held<decltype(a)>, Held<decltype(b)>>>(geometry, x, g, dx, context);
+      return std::make_unique<PoolGradient<Rule, X, Held<decltype(a)>, Held<decltype(b)>>>(geometry, x, g, dx,
+                                                                                           !mask.empty(), context);
     });
   });
 }

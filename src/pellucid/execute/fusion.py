@@ -28,6 +28,7 @@ from pellucid.ops.reduce import Sum
 from pellucid.ops.shape import Concatenate, Slice, Transpose
 
 CLUSTER = 48  # nodes of one elementwise kernel, whose registers are to stay in the first-level cache
+PRODUCTS = ("matmul", "convolution", "convolution_input_gradient")  # operands: x, w, bias, mask
 ACTIVATIONS = ("relu", "tanh", "sigmoid")  # those that a product applies itself
 WHOLE = ("int32", "uint32")
 
@@ -52,7 +53,7 @@ class Fusion:
             self._cell_of[node] = cell
 
     def _place(self, node: Node) -> None:
-        if isinstance(node.op, Matmul):
+        if node.op.name in PRODUCTS:
             self._claim(_product(node, self.values))
         elif isinstance(node.op, Sum) and self._into_product_of_operand(node):
             return
@@ -65,12 +66,12 @@ class Fusion:
     # Products
 
     def _into_product(self, node: Node) -> bool:
-        """Bias, activation or mask: part of the product that makes the node's operand for nobody else."""
+        """Bias, activation or mask: part of the kernel that makes the node's operand for nobody else."""
         for value, others in ((x, [y for y in node.inputs if y is not x]) for x in node.inputs):
             cell = self._cell_of.get(self.values.root(value).node)
             if (
                 cell is not None
-                and cell.kernel == "matmul"
+                and cell.kernel in (*PRODUCTS, "max_pool_gradient")
                 and len(cell.outputs) == 1
                 and cell.outputs[0].shape == value.shape == node.output.shape
                 and not cell.attributes.keys() & {"activation", "mask"}
@@ -84,18 +85,30 @@ class Fusion:
         return False
 
     def _absorb(self, cell: Cell, node: Node, others: list[Tensor]) -> bool:
-        """Make a product do what a node does with its result, where it can."""
-        no_bias = cell.inputs[2] is None
+        """Make a kernel do what a node does with its result, where it can."""
         match node.op.name, others:
-            case "add", [bias] if no_bias and bias.shape == node.output.shape[-1:]:
+            case "multiply", [mask] if mask.node.op.name == "step" and mask.shape == node.output.shape:
+                return self._absorb_mask(cell, mask.node.inputs[0])
+            case _ if cell.kernel not in PRODUCTS:
+                return False
+            case "add", [bias] if cell.inputs[2] is None and bias.shape == node.output.shape[-1:]:
                 cell.inputs[2] = bias
             case name, [] if name in ACTIVATIONS:
                 cell.attributes["activation"] = name
-            case "multiply", [mask] if no_bias and mask.node.op.name == "step" and mask.shape == node.output.shape:
-                cell.attributes["mask"] = "relu"
-                cell.inputs[3] = mask.node.inputs[0]
             case _:
                 return False
+        return True
+
+    def _absorb_mask(self, cell: Cell, mask: Tensor) -> bool:
+        """The backward of relu, whose result is the mask."""
+        if cell.kernel == "max_pool_gradient":  # knows the image that was pooled, and no other mask
+            if cell.inputs[0] is None or self.values.root(mask) is not self.values.root(cell.inputs[0]):
+                return False
+        elif cell.inputs[2] is None:
+            cell.inputs[3] = mask
+        else:
+            return False
+        cell.attributes["mask"] = "relu"
         return True
 
     def _only_reader(self, value: Tensor, node: Node) -> bool:
@@ -103,28 +116,34 @@ class Fusion:
         return root not in self.values.targets and self.values.readers[root] == [node]
 
     def _into_product_of_operand(self, node: Node) -> bool:
-        """Σ over the batch of a gradient, taken while xᵀ·gradient reads it."""
+        """Σ of a gradient over all but its last axis, taken while the product for a weight's gradient reads it."""
         (g,) = node.inputs
-        if not isinstance(node.op, Sum) or node.op.axes != (0,) or g.rank != 2 or node.output.rank != 1:
+        if not isinstance(node.op, Sum) or node.op.axes != (*range(g.rank - 1),) or node.output.rank != 1:
             return False
         for reader in self.values.readers[self.values.root(g)]:
-            if not isinstance(reader.op, Matmul):
-                continue
             product = self._cell_of.get(reader) or _product(reader, self.values)
             place = max(node.serial, product.place)
             later = [other for x in (node.output, *product.outputs) for other in self.values.readers[x]]
-            if (
-                product.inputs[1:] == [g, None, None]
-                and not product.attributes.keys() & {"transpose_w", "activation", "column_sums"}
-                and product.outputs[0].rank == 2
-                and all(other.serial > place for other in later)
-            ):
-                product.attributes["column_sums"] = 1
+            if self._sums_operand(product, g) and all(other.serial > place for other in later):
+                product.attributes["column_sums" if product.kernel == "matmul" else "bias_sums"] = 1
                 product.outputs.append(node.output)
                 product.take([node])
                 self._claim(product)
                 return True
         return False
+
+    def _sums_operand(self, product: Cell, g: Tensor) -> bool:
+        """Whether a cell can sum g over all but its last axis beside what it computes."""
+        operand = product.inputs[1] if product.kernel in ("matmul", "convolution_kernel_gradient") else None
+        return (
+            operand is not None
+            and self.values.root(operand) is self.values.root(g)
+            and operand.shape[-1] == g.shape[-1]
+            and len(product.outputs) == 1
+            and all(value is None for value in product.inputs[2:])
+            and not product.attributes.keys() & {"transpose_w", "activation"}
+            and (product.kernel != "matmul" or product.outputs[0].rank == 2)
+        )
 
     # Elementwise clusters
 
@@ -244,16 +263,19 @@ def _same_register(maker: Node, reader: Node) -> bool:
 
 
 def _product(node: Node, values: Values) -> Cell:
-    """A product with operands swapped in their last two axes as they are stored."""
-    attributes: dict[str, Any] = {}
-    inputs: list[Tensor | None] = []
-    for value, name in zip(node.inputs, ("transpose_x", "transpose_w"), strict=True):
-        op, rank = value.node.op, value.rank
-        swapped = isinstance(op, Transpose) and op.axes == (*range(rank - 2), rank - 1, rank - 2)
-        if swapped and values.is_made(value):
-            attributes[name] = 1
-        inputs.append(value.node.inputs[0] if name in attributes else value)
-    return Cell("matmul", [node], [*inputs, None, None], [node.output], attributes)
+    """A node's cell, with room for bias and mask if it is a product; a matrix product takes its operands as stored."""
+    inputs: list[Tensor | None] = [*node.inputs]
+    attributes = _attributes(node)
+    if isinstance(node.op, Matmul):
+        for place, name in enumerate(("transpose_x", "transpose_w")):
+            value = node.inputs[place]
+            op, rank = value.node.op, value.rank
+            swapped = isinstance(op, Transpose) and op.axes == (*range(rank - 2), rank - 1, rank - 2)
+            if swapped and values.is_made(value):
+                attributes[name] = 1
+                inputs[place] = value.node.inputs[0]
+    room = [None, None] if node.op.name in PRODUCTS else []
+    return Cell(node.op.name, [node], [*inputs, *room], list(node.outputs), attributes)
 
 
 def _attributes(node: Node) -> dict[str, Any]:

@@ -67,14 +67,24 @@ class Half:
 HALF = {
     "attention": Half(multiplied=(0, 1, 2)),
     "attention_gradient": Half(multiplied=(0, 1, 2, 3), taken=(4,), given=(0, 1, 2)),
+    "average_pool": Half(handed_on=(0,)),
+    "average_pool_gradient": Half(handed_on=(0,)),
+    "convolution": Half(multiplied=(0, 1), taken=(3,)),
+    "convolution_input_gradient": Half(multiplied=(0, 1), taken=(3,)),
+    "convolution_kernel_gradient": Half(multiplied=(0, 1)),
     "layer_norm": Half(taken=(0,)),
     "layer_norm_gradient": Half(taken=(0, 1)),
     "matmul": Half(multiplied=(0, 1), taken=(3,)),
+    "max_pool": Half(handed_on=(0,)),
+    "max_pool_gradient": Half(handed_on=(1,), taken=(0,)),
     "rms_norm": Half(taken=(0,)),
     "rms_norm_gradient": Half(taken=(0, 1)),
 }
 NO_HALF = Half(given=())
-WEIGHT_GRADIENTS = ("matmul",)  # the kernels whose result is kept in bfloat16 where Adam alone reads it
+WEIGHT_GRADIENTS = (
+    "matmul",
+    "convolution_kernel_gradient",
+)  # the kernels whose result is kept in bfloat16 where Adam alone reads it
 
 
 def stored_in_half(program: Program, fusion: Fusion) -> set[Tensor]:
