@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pellucid.core.spec import Shape
-from pellucid.errors import UnknownNameError
+from pellucid.errors import ShapeError, UnknownNameError
 
 PADDINGS = ("valid", "same", "causal")
 
@@ -37,13 +37,19 @@ def explicit_padding(
 
     `valid`: none. `same`: as many as make ⌈size / stride⌉ windows, half of them before, an odd one after. `causal`: all
     before, so that no window sees what comes later. A size that is not known yet counts as a multiple of the stride.
-    Raises `UnknownNameError` for another name.
+    Raises `UnknownNameError` for another name, `ShapeError` unless there is a number from 1 for each axis.
 
     >>> explicit_padding("same", (28, 28), kernel=(3, 4), strides=(1, 1), dilation=(1, 1))
     ((1, 1), (1, 2))
     """
     if name not in PADDINGS:
         raise UnknownNameError("padding", name, PADDINGS)
+    given = (tuple(kernel), tuple(strides), tuple(dilation))
+    if any(len(numbers) != len(sizes) or min(numbers, default=1) < 1 for numbers in given):
+        raise ShapeError(
+            f"padding {name!r}: give kernel, strides and dilation a whole number from 1 for each of {len(sizes)} spatial "
+            f"axes, got {', '.join(map(str, given))}"
+        )
     spans = [span(k, d) for k, d in zip(kernel, dilation, strict=True)]
     if name == "valid":
         return ((0, 0),) * len(spans)
