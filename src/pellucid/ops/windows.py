@@ -47,8 +47,8 @@ def explicit_padding(
     given = (tuple(kernel), tuple(strides), tuple(dilation))
     if any(len(numbers) != len(sizes) or min(numbers, default=1) < 1 for numbers in given):
         raise ShapeError(
-            f"padding {name!r}: give kernel, strides and dilation a whole number from 1 for each of {len(sizes)} spatial "
-            f"axes, got {', '.join(map(str, given))}"
+            f"padding {name!r}: give kernel, strides and dilation a whole number from 1 for each of {len(sizes)} "
+            f"spatial axes, got {', '.join(map(str, given))}"
         )
     spans = [span(k, d) for k, d in zip(kernel, dilation, strict=True)]
     if name == "valid":
