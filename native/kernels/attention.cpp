@@ -82,15 +82,22 @@ bool in_pairs(const Problem& p, const Operands&... operands) {
   return p.size % 2 == 0 && p.value_size % 2 == 0 && ((operands.dtype == Dtype::bfloat16) && ...);
 }
 
+// An output in the shape of the result; its buffer may have that of a value with axes swapped around one of size 1.
+View result(View output, const Shape& shape) {
+  View view{.shape = shape};
+  require(is_float(output) && output.size() == view.size(), "attention: y, dq, dk and dv fit q, k and v");
+  output.shape = shape;
+  return output;
+}
+
 std::unique_ptr<Kernel> make_attention(const Attributes& attributes, Views inputs, Views outputs,
                                        const Context& context) {
   require((inputs.size() == 3 || inputs.size() == 4) && (outputs.size() == 1 || outputs.size() == 2),
           "attention takes q, k, v and perhaps a mask, and gives y and perhaps the rows' logsumexp");
   const View &q = inputs[0], &k = inputs[1], &v = inputs[2], mask = inputs.size() > 3 ? inputs[3] : View{};
-  const View &y = outputs[0], logsumexp = outputs.size() > 1 ? outputs[1] : View{};
+  const View logsumexp = outputs.size() > 1 ? outputs[1] : View{};
   const Problem p = problem_of(attributes, q, k, v, mask);
-  require(is_float(y) && y.shape == Shape{p.batch, p.queries, p.heads, p.value_size},
-          "attention: y is [batch, queries, heads, size of v]");
+  const View y = result(outputs[0], {p.batch, p.queries, p.heads, p.value_size});
   require(!logsumexp || (logsumexp.dtype == Dtype::float32 && logsumexp.shape == Shape{p.batch, p.heads, p.queries}),
           "attention: logsumexp is float32 [batch, heads, queries]");
   if (y.size() == 0) return nullptr;
@@ -108,12 +115,9 @@ std::unique_ptr<Kernel> make_attention_gradient(const Attributes& attributes, Vi
               y.shape == Shape{p.batch, p.queries, p.heads, p.value_size} && logsumexp.dtype == Dtype::float32 &&
               logsumexp.shape == Shape{p.batch, p.heads, p.queries},
           "attention_gradient: g and y are [batch, queries, heads, size of v], logsumexp is [batch, heads, queries]");
-  for (int i = 0; i < 3; ++i)
-    require(is_float(outputs[i]) && outputs[i].shape == inputs[i + 1].shape,
-            "attention_gradient: dq, dk and dv have the shapes of q, k and v");
+  const View dq = result(outputs[0], q.shape), dk = result(outputs[1], k.shape), dv = result(outputs[2], v.shape);
   if (q.size() + k.size() + v.size() == 0) return nullptr;
-  return over_heads<Backward>(in_pairs(p, q, k, v, g), 2.5, context, p, g, q, k, v, y, logsumexp, mask, outputs[0],
-                              outputs[1], outputs[2]);
+  return over_heads<Backward>(in_pairs(p, q, k, v, g), 2.5, context, p, g, q, k, v, y, logsumexp, mask, dq, dk, dv);
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ from pellucid.ops.arithmetic import (
     square,
     subtract,
 )
+from pellucid.ops.attention import attention, attention_scores, causal_mask, combined
 from pellucid.ops.comparisons import (
     equal,
     greater,
@@ -70,11 +71,15 @@ __all__ = [
     "add",
     "any",
     "argmax",
+    "attention",
+    "attention_scores",
     "average_pool",
     "average_pool_gradient",
     "broadcast_to",
     "cast",
+    "causal_mask",
     "clip",
+    "combined",
     "concatenate",
     "convolution",
     "convolution_input_gradient",
