@@ -41,7 +41,7 @@ class TextVectorization:
       where the text has it, how often it has it, and `count · log(1 + texts / (1 + texts that have it))`.
 
     `max_tokens` limits the vocabulary, padding and unknown included. `standardize` and `split` may be functions of a
-    text: to a text, and to a list of tokens. `ngrams=2` adds pairs of neighbours as tokens, `ngrams=(2,)` has them alone.
+    text: to a text, and to a list of tokens. `ngrams=2` adds pairs of neighbours, `ngrams=(2,)` has pairs alone.
     Arguments and results are those of `keras.layers.TextVectorization`, save that all letters are lowered, not only
     those of ASCII. It is no layer of a network: it is called on lists.
 
