@@ -1,5 +1,5 @@
-// Kernels that only move elements: transpose, broadcast_to, concatenate, slice, pad. They know the size of an element,
-// not its meaning.
+// Kernels that only move elements: transpose, broadcast_to, concatenate, slice, pad, flip. They know the size of an
+// element, not its meaning.
 //
 // All are one loop nest: element (i₀, i₁, …) goes from Σ iₖ·from_strideₖ to Σ iₖ·to_strideₖ.
 #include <algorithm>
@@ -248,10 +248,28 @@ std::unique_ptr<Kernel> make_pad(const Attributes& attributes, Views inputs, Vie
   return move(x, y, 0, offset, axes, true, context);
 }
 
+std::unique_ptr<Kernel> make_flip(const Attributes& attributes, Views inputs, Views outputs, const Context& context) {
+  require_one_to_one(inputs, outputs);
+  const View &x = inputs[0], &y = outputs[0];
+  require(x.shape == y.shape, "y has the shape of x");
+  std::vector<std::int64_t> from = strides_of(x.shape);
+  const std::vector<std::int64_t> to = from;
+  std::int64_t offset = 0;
+  for (const std::int64_t axis : attributes.integers("axes")) {
+    require(axis >= 0 && axis < static_cast<std::int64_t>(x.rank()) && from[axis] > 0, "axes names axes of x once");
+    offset += (x.shape[axis] - 1) * from[axis];
+    from[axis] = -from[axis];
+  }
+  std::vector<Axis> axes;
+  for (std::size_t i = x.rank(); i-- > 0;) axes.push_back({x.shape[i], from[i], to[i]});
+  return move(x, y, offset, 0, axes, false, context);
+}
+
 }  // namespace
 REGISTER_KERNEL("transpose", make_transpose)
 REGISTER_KERNEL("broadcast_to", make_broadcast_to)
 REGISTER_KERNEL("concatenate", make_concatenate)
 REGISTER_KERNEL("slice", make_slice)
 REGISTER_KERNEL("pad", make_pad)
+REGISTER_KERNEL("flip", make_flip)
 }  // namespace pellucid::PELLUCID_LEVEL

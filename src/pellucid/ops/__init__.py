@@ -64,7 +64,7 @@ from pellucid.ops.normalization import layer_norm, rms_norm
 from pellucid.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
 from pellucid.ops.random import random_normal, random_uniform
 from pellucid.ops.reduce import argmax, broadcast_to, max, min, sum, sum_to
-from pellucid.ops.shape import concatenate, expand_dims, pad, reshape, slice, squeeze, transpose
+from pellucid.ops.shape import concatenate, expand_dims, flip, pad, reshape, slice, squeeze, transpose
 
 __all__ = [
     "absolute",
@@ -91,6 +91,7 @@ __all__ = [
     "exp",
     "expand_dims",
     "expm1",
+    "flip",
     "floor",
     "gelu",
     "greater",

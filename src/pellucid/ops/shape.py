@@ -270,6 +270,45 @@ class Pad(Op):
         ]
 
 
+@dataclass(frozen=True)
+class Flip(Op):
+    """The elements along some axes in reverse order."""
+
+    axes: tuple[int, ...]
+    name, inputs = "flip", ("x",)
+    formula, latex = "y[i] = x[n - 1 - i]", r"y_i = x_{n-1-i}"
+
+    def infer(self, x: Spec) -> Spec:
+        if normalize_axes(self.axes, x.rank, self.name) != self.axes:
+            raise self.wrong_shape([x], f"its axes {self.axes} must be ascending and counted from 0")
+        return x
+
+    def forward(self, np: Any, x: Array) -> Array:
+        return np.flip(x, self.axes)
+
+    def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
+        return (self(gradients[0]),)
+
+    def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
+        (x,) = operands
+        places = enumerate(zip(index, x.shape, strict=True))
+        return x[tuple(size - 1 - i if axis in self.axes else i for axis, (i, size) in places)]
+
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        return [
+            Sample(cls((0,)), (_numbers(5),)),
+            Sample(cls((1,)), (_numbers(2, 3, 4),)),
+            Sample(cls((0, 2)), (_numbers(3, 2, 35),)),
+            Sample(cls((0,)), (_numbers(1, 3),)),
+            Sample(cls((1,)), (_numbers(2, 0),)),
+            Sample(cls((0,)), (_numbers(40, 30).T,)),
+            Sample(cls((0,)), (numpy.array([True, False, False]),)),
+            Sample(cls((2,)), (_numbers(2, 3),), error=ShapeError),
+            Sample(cls((1, 0)), (_numbers(2, 3),), error=ShapeError),
+        ]
+
+
 def reshape(x: Tensor, shape: Sequence[int | None]) -> Tensor:
     """The same elements in another shape, in row-major order; one size may be -1 or `None`, and is worked out.
 
@@ -333,3 +372,8 @@ def pad(x: Tensor, widths: Sequence[tuple[int, int]]) -> Tensor:
         for (low, high), size in zip(widths, x.shape, strict=True)
     )
     return Pad(before, (1,) * x.rank, shape)(x)
+
+
+def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
+    """The elements along some axes, or all, in reverse order."""
+    return Flip(normalize_axes(axis, x.rank, "flip"))(x)

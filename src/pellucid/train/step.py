@@ -75,11 +75,12 @@ class Step:
 
 
 def prediction_step(network: Network, signature: Signature) -> Step:
-    """Inputs → outputs."""
+    """Inputs → outputs, and the updates of states that layers keep from batch to batch."""
     inputs = _feeds(network, signature)
     with constructing(Construction(training=False)) as construction:
         outputs = network.forward(inputs, training=False)
-    return Step(Program((*inputs, *construction.keys), outputs), keyed=construction.key is not None)
+    program = Program((*inputs, *construction.keys), outputs, tuple(construction.updates))
+    return Step(program, keyed=construction.key is not None)
 
 
 def objective_step(network: Network, objective: Objective, signature: Signature) -> Step:
@@ -102,10 +103,11 @@ def objective_step(network: Network, objective: Objective, signature: Signature)
             part if weight == 1.0 else part * weight for part, weight in zip(parts, objective.loss_weights, strict=True)
         ]
         loss = _total([*weighted, *construction.penalties])
-    updates = _updates(network, objective, loss, construction) if signature.training else ()
+    updates = _updates(network, objective, loss) if signature.training else ()
     totals, entries = _figures(network, objective, signature.batch, loss, parts, labels, outputs, weights)
     given = (*inputs, *labels, *(weight for weight in weights if weight is not None), *construction.keys)
-    return Step(Program(given, tuple(totals), updates), tuple(entries), len(totals), construction.key is not None)
+    program = Program(given, tuple(totals), (*updates, *construction.updates))
+    return Step(program, tuple(entries), len(totals), construction.key is not None)
 
 
 def _feeds(network: Network, signature: Signature) -> list[Tensor]:
@@ -141,13 +143,11 @@ def _like_output(label: Tensor, output: Tensor, loss: Loss) -> Tensor:
     return label
 
 
-def _updates(
-    network: Network, objective: Objective, loss: Tensor, construction: Construction
-) -> tuple[tuple[Variable, Tensor], ...]:
+def _updates(network: Network, objective: Objective, loss: Tensor) -> tuple[tuple[Variable, Tensor], ...]:
     parameters = network.trainable_variables
     found = gradients(loss, [parameter.tensor for parameter in parameters])
     with scope("optimizer"):
-        return (*objective.optimizer.apply(found, parameters), *construction.updates)
+        return tuple(objective.optimizer.apply(found, parameters))
 
 
 def _figures(

@@ -1,6 +1,7 @@
 """The layers, under Keras's names."""
 
 from pellucid.nn.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from pellucid.nn.layers.cells import LSTMCell
 from pellucid.nn.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose
 from pellucid.nn.layers.core import Dense, Embedding, Identity, Input, InputLayer, Masking
 from pellucid.nn.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
@@ -32,12 +33,16 @@ from pellucid.nn.layers.preprocessing import (
     PiecewiseLinearEncoding,
     Rescaling,
 )
+from pellucid.nn.layers.recurrent import LSTM, RNN, StackedRNNCells
 from pellucid.nn.layers.regularization import Dropout
 from pellucid.nn.layers.reshaping import Flatten, Reshape
 from pellucid.nn.layers.resizing import Cropping1D, Cropping2D, UpSampling1D, ZeroPadding1D, ZeroPadding2D
+from pellucid.nn.layers.wrapping import TimeDistributed
 
 __all__ = [
     "ELU",
+    "LSTM",
+    "RNN",
     "Activation",
     "Add",
     "Average",
@@ -71,6 +76,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "LSTMCell",
     "LayerNormalization",
     "LeakyReLU",
     "LogScale",
@@ -91,7 +97,9 @@ __all__ = [
     "SeparableConv1D",
     "SeparableConv2D",
     "Softmax",
+    "StackedRNNCells",
     "Subtract",
+    "TimeDistributed",
     "UpSampling1D",
     "ZeroPadding1D",
     "ZeroPadding2D",
