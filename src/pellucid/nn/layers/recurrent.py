@@ -180,6 +180,9 @@ class OneCell(RNN, registered=False):
             if argument not in vars(self):
                 setattr(self, argument, getattr(cell, argument))
 
+    def get_config(self) -> dict[str, Any]:
+        return {name: value for name, value in super().get_config().items() if name != "cell"}
+
 
 class LSTM(OneCell):
     """The long short-term memory over a sequence. Hochreiter & Schmidhuber 1997; gates and formula as in `LSTMCell`.
