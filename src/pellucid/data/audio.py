@@ -1,4 +1,4 @@
-"""Sound as numbers: samples from WAV files, spectrograms, and log-mel spectrograms. NumPy alone is needed.
+"""Sound as numbers: WAV files, folders of them, spectrograms and log-mel spectrograms. NumPy alone is needed.
 
 Source: the WAVE format as in Microsoft and IBM, "Multimedia Programming Interface", 1991, and its extensible form.
 """
@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ArgumentError, DataError
+from .folders import Folder
+from .sequences import pad_sequences
 
 Samples = NDArray[np.float32]
 
@@ -76,6 +80,51 @@ def _numbers(data: bytes, kind: int, bits: int) -> Samples:
     samples = np.frombuffer(data, f"<i{bits // 8}").astype(np.float32)
     samples *= 2.0 ** (1 - bits)
     return samples
+
+
+def audio_dataset_from_directory(
+    directory: str | os.PathLike[str],
+    labels: str | Sequence[int] | None = "inferred",
+    label_mode: str | None = "int",
+    class_names: Sequence[str] | None = None,
+    batch_size: int = 32,
+    sampling_rate: int | None = None,
+    output_sequence_length: int | None = None,
+    shuffle: bool = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: str | None = None,
+    follow_links: bool = False,
+    verbose: bool = True,
+) -> Any:
+    """Batches of recordings and their labels from a folder of WAV files: a `Stream`, or two with `subset="both"`.
+
+    `directory` has a folder for each class, or `labels` a number for each file in order of paths. Recordings are
+    float32 [batch, samples, 1] in -1…1, channels averaged, cut or filled up with zeros to `output_sequence_length`, or
+    filled up to the longest of their batch. All must have one `sampling_rate`, that of the first one read unless given:
+    nothing is resampled. Labels are int32 numbers [batch]; float32 [batch, 1] with `label_mode="binary"`; one-hot
+    [batch, classes] with `"categorical"`; None gives the recordings alone. To train on pictures of the sound, `map` a
+    spectrogram over the stream: `stream.map(lambda x, y: (log_mel_spectrogram(x[..., 0], 8000), y))`.
+    Raises `DataError` with the name of a file that is damaged or has another rate.
+    """
+    expected = sampling_rate
+
+    def read(paths: list[str]) -> Samples:
+        nonlocal expected
+        recordings = []
+        for path in paths:
+            samples, rate = read_wav(path)
+            expected = rate if expected is None else expected
+            if rate != expected:
+                raise DataError(f"{path} has {rate} samples a second where {expected} are expected; convert it")
+            recordings.append(samples.mean(-1, keepdims=True))
+        return pad_sequences(recordings, output_sequence_length, "float32", padding="post", truncating="post")
+
+    folder = Folder(
+        directory, labels, label_mode, class_names, batch_size, shuffle, seed, validation_split, subset, follow_links,
+        verbose,
+    )  # fmt: skip
+    return folder.stream([".wav"], read)
 
 
 def spectrogram(
