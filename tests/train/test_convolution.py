@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
+from pellucid.errors import ShapeError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -112,6 +113,17 @@ def test_a_network_learns_where_a_bright_bar_stands() -> None:
     model.compile(pl.optimizers.Adam(0.02), "binary_crossentropy", metrics=["accuracy"], executor="numpy")
     model.fit(images[:150, ..., None], labels[:150], epochs=15, verbose=0)
     assert model.evaluate(images[150:, ..., None], labels[150:], return_dict=True)["accuracy"] >= 0.96
+
+
+def test_images_without_a_channel_axis_can_be_mended() -> None:
+    """What does not fit says how it would, and leaves the model as it was."""
+    model = pl.Sequential([pl.layers.Conv2D(2, 3), pl.layers.Flatten(), pl.layers.Dense(1)])
+    model.compile("sgd", "mse", executor="numpy")
+    grey = np.zeros((4, 8, 8), np.uint8)
+    with pytest.raises(ShapeError, match=r"x\[..., None\] and Input\(shape=\(8, 8, 1\)\)"):
+        model.fit(grey, np.zeros(4), verbose=0)
+    model.fit(grey[..., None], np.zeros(4), verbose=0)
+    assert model.predict(grey[..., None]).shape == (4, 1)
 
 
 def test_a_saved_model_predicts_the_same(tmp_path: Any) -> None:

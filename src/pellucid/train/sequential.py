@@ -9,7 +9,7 @@ from pellucid.core.graph import Tensor
 from pellucid.core.sources import Feed, feed
 from pellucid.core.spec import Shape
 from pellucid.data import batches
-from pellucid.errors import ArgumentError, StateError
+from pellucid.errors import ArgumentError, PellucidError, StateError
 from pellucid.nn.layer import Layer
 from pellucid.nn.layers import InputLayer
 from pellucid.train.model import Model
@@ -49,9 +49,14 @@ class Sequential(Model):
     def build(self, *shapes: Shape) -> None:
         """Connect the layers for an input of a shape, with the batch first: `model.build((None, 4))`."""
         (shape,) = shapes
-        if self._entry is None:
+        given = self._entry
+        if given is None:
             self._entry = feed(tuple(shape), self._input_dtype(), "input")
-        self._connect_layers()
+        try:
+            self._connect_layers()
+        except PellucidError:
+            self._entry = given  # a shape that did not fit is not kept: the next may
+            raise
 
     def _append(self, layer: Any) -> None:
         if isinstance(layer, Tensor) and isinstance(layer.node.op, Feed):
