@@ -144,12 +144,13 @@ void multiply(const Rows& x, const Panels<pairs>& w, Range units, Range rows, st
 }
 
 inline Output output_of(const Matrix& matrix) {
-  const bool whole = matrix.dtype == Dtype::float32;
-  return {.y = matrix.data,
-          .dtype = matrix.dtype,
-          .columns = matrix.row,
-          .partial = whole ? static_cast<float*>(matrix.data) : nullptr,
-          .simple = whole};
+  Output output;
+  output.y = matrix.data;
+  output.dtype = matrix.dtype;
+  output.columns = matrix.row;
+  if (matrix.dtype == Dtype::float32) output.partial = static_cast<float*>(matrix.data);
+  output.simple = true;
+  return output;
 }
 inline Output output_of(float* y, std::int64_t columns) { return output_of({y, Dtype::float32, columns}); }
 

@@ -13,7 +13,8 @@
 
 namespace pellucid::PELLUCID_LEVEL {
 
-// Operands of one dtype. The mask has no counterpart among oneDNN's post-operations: it takes a pass of its own.
+// Operands of one dtype. What has no counterpart among oneDNN's post-operations takes a pass of its own: the mask, and
+// the activation where what it is applied to is kept.
 class OneDnn final : public Kernel {
  public:
   OneDnn(const Product& p, int threads)
@@ -27,16 +28,19 @@ class OneDnn final : public Kernel {
     };
     const memory::desc x = describe(p.x.dtype, p.batch, p.x_batch, {p.rows, p.inner}, {p.x.across, p.x.inner});
     const memory::desc w = describe(p.w.dtype, p.batch, p.w_batch, {p.inner, p.columns}, {p.w.inner, p.w.across});
-    const memory::desc y = describe(p.output.dtype, p.batch, p.y_batch, {p.rows, p.columns}, {p.columns, 1});
+    const auto like_y = [&](Dtype dtype) {
+      return describe(dtype, p.batch, p.y_batch, {p.rows, p.columns}, {p.columns, 1});
+    };
+    const memory::desc y = like_y(p.output.before ? p.output.before_dtype : p.output.dtype);
     const memory::desc bias({1, 1, p.columns}, memory::data_type::f32, memory::format_tag::abc);
 
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    if (p.output.activation != Activation::none) {
-      dnnl::post_ops after;
+    dnnl::post_ops after;
+    if (p.output.addend) after.append_binary(dnnl::algorithm::binary_add, like_y(p.output.addend_dtype));
+    if (p.output.activation != Activation::none && !p.output.before)
       after.append_eltwise(algorithm(p.output.activation), 0.0f, 0.0f);
-      attributes.set_post_ops(after);
-    }
+    attributes.set_post_ops(after);
     const ThreadCount count(threads_);
     using Description = dnnl::matmul::primitive_desc;
     const Description description =
@@ -47,8 +51,11 @@ class OneDnn final : public Kernel {
     scratch_ = scratch(bytes / 4 + 1);
     arguments_ = {{DNNL_ARG_SRC, memory(x, engine_, const_cast<void*>(p.x.data))},
                   {DNNL_ARG_WEIGHTS, memory(w, engine_, const_cast<void*>(p.w.data))},
-                  {DNNL_ARG_DST, memory(y, engine_, p.output.y)},
+                  {DNNL_ARG_DST, memory(y, engine_, p.output.before ? p.output.before : p.output.y)},
                   {DNNL_ARG_SCRATCHPAD, memory(description.scratchpad_desc(), engine_, scratch_.get())}};
+    if (p.output.addend)
+      arguments_[DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1] =
+          memory(like_y(p.output.addend_dtype), engine_, const_cast<void*>(p.output.addend));
     if (p.output.bias) arguments_[DNNL_ARG_BIAS] = memory(bias, engine_, const_cast<float*>(p.output.bias));
   }
 
@@ -61,7 +68,7 @@ class OneDnn final : public Kernel {
   void run() override {
     const ThreadCount count(threads_);
     primitive_.execute(stream_, arguments_);
-    if (product_.output.mask) apply_mask();
+    if (product_.output.mask || product_.output.before) finish();
   }
 
  private:
@@ -81,33 +88,35 @@ class OneDnn final : public Kernel {
     switch (activation) {
       case Activation::tanh: return dnnl::algorithm::eltwise_tanh;
       case Activation::sigmoid: return dnnl::algorithm::eltwise_logistic;
+      case Activation::gelu: return dnnl::algorithm::eltwise_gelu_erf;
       default: return dnnl::algorithm::eltwise_relu;
     }
   }
 
-  void apply_mask() {
+  void finish() {
     const Output& output = product_.output;
     const std::int64_t size = product_.batch * product_.rows * product_.columns;
-    parallel(threads_for(static_cast<double>(size) * 1e-4, threads_), [&](int part) {
-      const Range range = share(size, part, threads_for(static_cast<double>(size) * 1e-4, threads_), 64);
-      if (output.dtype == Dtype::float32)
-        mask_range(static_cast<float*>(output.y), range);
-      else
-        mask_range(static_cast<bfloat16*>(output.y), range);
-    });
-  }
-  template <typename T>
-  void mask_range(T* y, Range range) {
-    const auto keep = [&](const auto* mask) {
+    const int parts = threads_for(static_cast<double>(size) * 1e-4, threads_);
+    parallel(parts, [&](int part) {
+      const Range range = share(size, part, parts, 64);
       for (std::int64_t i = range.begin; i < range.end; i += lanes) {
         const Tail tail(std::min(lanes, range.end - i));
-        tail.store(y + i, tail.load(mask + i) > 0.0f ? tail.load(y + i) : floats{});
+        floats row[1], mask[1];
+        if (output.before) {
+          load_row(output.before, output.before_dtype, i, tail, row);
+          row[0] = activate(output.activation, row[0]);
+        } else {
+          load_row(output.y, output.dtype, i, tail, row);
+        }
+        if (output.mask) {
+          load_row(output.mask, output.mask_dtype, i, tail, mask);
+          row[0] = output.mask_activation == Activation::gelu ? row[0] * gelu_derivative(mask[0])
+                   : mask[0] > 0.0f                           ? row[0]
+                                                              : floats{};
+        }
+        store_row(output.y, output.dtype, i, tail, row);
       }
-    };
-    if (product_.output.mask_dtype == Dtype::float32)
-      keep(static_cast<const float*>(product_.output.mask));
-    else
-      keep(static_cast<const bfloat16*>(product_.output.mask));
+    });
   }
 
   Product product_;

@@ -15,7 +15,8 @@ inline Activation activation_of(const std::string& kernel, const std::string& na
   if (name == "relu") return Activation::relu;
   if (name == "tanh") return Activation::tanh;
   if (name == "sigmoid") return Activation::sigmoid;
-  refuse(kernel + ": unknown activation '" + name + "': \"\", relu, tanh or sigmoid");
+  if (name == "gelu") return Activation::gelu;
+  refuse(kernel + ": unknown activation '" + name + "': \"\", relu, tanh, sigmoid or gelu");
 }
 
 // The output y, whose last axis are its columns, with the attributes `activation` and `mask` and their operands.
@@ -26,7 +27,6 @@ inline Output output_of(const std::string& kernel, const Attributes& attributes,
   output.dtype = y.dtype;
   output.columns = y.shape.back();
   output.activation = activation_of(kernel, attributes.text("activation", ""));
-  output.simple = output.activation == Activation::none || output.activation == Activation::relu;
   if (y.dtype == Dtype::float32) output.partial = y.as<float>();
   if (bias) {
     if (bias.dtype != Dtype::float32 || bias.shape != Shape{output.columns})
@@ -34,14 +34,18 @@ inline Output output_of(const std::string& kernel, const Attributes& attributes,
     output.bias = bias.as<float>();
   }
   const std::string mask_kind = attributes.text("mask", "");
-  if (!mask_kind.empty() && mask_kind != "relu") refuse(kernel + ": mask must be \"\" or relu");
+  if (!mask_kind.empty() && mask_kind != "relu" && mask_kind != "gelu")
+    refuse(kernel + ": mask must be \"\", relu or gelu");
   if (mask_kind.empty() != !mask) refuse(kernel + ": the mask attribute and the mask operand come together");
   if (mask) {
     if (!is_float(mask) || mask.shape != y.shape)
       refuse(kernel + ": mask must be float32 or bfloat16 of the shape of y");
     output.mask = mask.data;
     output.mask_dtype = mask.dtype;
+    output.mask_activation = activation_of(kernel, mask_kind);
   }
+  output.simple = (output.activation == Activation::none || output.activation == Activation::relu) &&
+                  output.mask_activation == Activation::relu;
   return output;
 }
 

@@ -25,7 +25,12 @@ inline Product item(Product product, std::int64_t index) {
   product.x.data = offset(product.x.data, product.x.dtype, index * product.x_batch);
   product.w.data = offset(product.w.data, product.w.dtype, index * product.w_batch);
   output.y = const_cast<void*>(offset(output.y, output.dtype, index * product.y_batch));
-  if (output.mask) output.mask = offset(output.mask, output.mask_dtype, index * product.y_batch);
+  const auto move = [&](auto& operand, Dtype dtype) {
+    if (operand) operand = const_cast<void*>(offset(operand, dtype, index * product.y_batch));
+  };
+  move(output.mask, output.mask_dtype);
+  move(output.addend, output.addend_dtype);
+  move(output.before, output.before_dtype);
   if (output.partial) output.partial += index * product.y_batch;
   return product;
 }

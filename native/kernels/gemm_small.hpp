@@ -89,7 +89,8 @@ class Dots final : public Kernel {
 
   static bool takes(const Product& p) {
     return Small::takes(p) && (p.columns == 1 || p.rows == 1) && (p.x.inner == 1 || p.inner == 1) &&
-           (p.w.inner == 1 || p.inner == 1);
+           (p.w.inner == 1 || p.inner == 1) && !p.output.addend && !p.output.before &&
+           p.output.mask_activation == Activation::relu;
   }
 
   void run() override {

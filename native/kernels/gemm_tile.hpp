@@ -31,19 +31,24 @@ inline constexpr bool has_pairs = true;
 inline constexpr bool has_pairs = false;  // bfloat16 is widened to float32 before the product
 #endif
 
-enum class Activation : std::uint8_t { none, relu, tanh, sigmoid };
+enum class Activation : std::uint8_t { none, relu, tanh, sigmoid, gelu };
 
 // Where tiles of y go.
 struct Output {
   void* y = nullptr;
   Dtype dtype = Dtype::float32;
-  std::int64_t columns = 0;  // the row stride of y, mask and partial
+  std::int64_t columns = 0;  // the row stride of y and of all that has its shape
   const float* bias = nullptr;
-  const void* mask = nullptr;  // y is kept where mask > 0, else zero
-  Dtype mask_dtype = Dtype::float32;
+  const void* addend = nullptr;  // added before the activation
+  Dtype addend_dtype = Dtype::float32;
+  void* before = nullptr;  // where what the activation is applied to is kept
+  Dtype before_dtype = Dtype::float32;
   Activation activation = Activation::none;
+  const void* mask = nullptr;  // y is multiplied by the derivative of an activation here: for relu, kept where mask > 0
+  Dtype mask_dtype = Dtype::float32;
+  Activation mask_activation = Activation::relu;  // or gelu
   float* partial = nullptr;  // sums of an inner dimension taken in blocks; y itself when y is float32
-  bool simple = false;       // the activation is none or relu: finished in registers
+  bool simple = false;       // nothing but sums, selections and y: finished in registers
 };
 
 // Where a run of the inner dimension begins, in units from Tile::x: a product has one run, a convolution many.
@@ -70,6 +75,7 @@ inline floats activate(Activation activation, floats x) {
     case Activation::relu: return relu(x);
     case Activation::tanh: return tanh(x);
     case Activation::sigmoid: return sigmoid(x);
+    case Activation::gelu: return gelu(x);
     default: return x;
   }
 }
@@ -88,29 +94,51 @@ template <int vectors, typename T>
   tail.store(p + (vectors - 1) * lanes, row[vectors - 1]);
 }
 
-// sums → bias → activation → mask → y
+template <int vectors>
+[[gnu::always_inline]] inline void load_row(const void* p, Dtype dtype, std::int64_t at, const Tail& tail,
+                                            floats (&row)[vectors]) {
+  if (dtype == Dtype::float32)
+    load_row(static_cast<const float*>(p) + at, tail, row);
+  else
+    load_row(static_cast<const bfloat16*>(p) + at, tail, row);
+}
+template <int vectors>
+[[gnu::always_inline]] inline void store_row(void* p, Dtype dtype, std::int64_t at, const Tail& tail,
+                                             const floats (&row)[vectors]) {
+  if (dtype == Dtype::float32)
+    store_row(static_cast<float*>(p) + at, tail, row);
+  else
+    store_row(static_cast<bfloat16*>(p) + at, tail, row);
+}
+
+// sums → bias → addend → before → activation → mask → y
 template <int vectors>
 [[gnu::noinline]] void finish(const float* sums, int rows, const Tile& tile, const Output& output) {
   const Tail tail(tile.width - (vectors - 1) * lanes);
-  floats bias[vectors]{}, mask[vectors];
+  floats bias[vectors]{};
   if (output.bias) load_row(output.bias + tile.column, tail, bias);
   std::int64_t at = tile.row * output.columns + tile.column;
   for (int r = 0; r < rows; ++r, sums += vectors * lanes, at += output.columns) {
-    floats row[vectors];
+    floats row[vectors], other[vectors];
+    const auto each = [&](const auto& change) __attribute__((always_inline)) {
 #pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v) row[v] = activate(output.activation, load(sums + v * lanes) + bias[v]);
-    if (output.mask) {
-      if (output.mask_dtype == Dtype::float32)
-        load_row(static_cast<const float*>(output.mask) + at, tail, mask);
-      else
-        load_row(static_cast<const bfloat16*>(output.mask) + at, tail, mask);
-#pragma GCC unroll 4
-      for (int v = 0; v < vectors; ++v) row[v] = mask[v] > 0.0f ? row[v] : floats{};
+      for (int v = 0; v < vectors; ++v) row[v] = change(row[v], v);
+    };
+    each([&](floats, int v) { return load(sums + v * lanes) + bias[v]; });
+    if (output.addend) {
+      load_row(output.addend, output.addend_dtype, at, tail, other);
+      each([&](floats x, int v) { return x + other[v]; });
     }
-    if (output.dtype == Dtype::float32)
-      store_row(static_cast<float*>(output.y) + at, tail, row);
-    else
-      store_row(static_cast<bfloat16*>(output.y) + at, tail, row);
+    if (output.before) store_row(output.before, output.before_dtype, at, tail, row);
+    each([&](floats x, int) { return activate(output.activation, x); });
+    if (output.mask) {
+      load_row(output.mask, output.mask_dtype, at, tail, other);
+      if (output.mask_activation == Activation::gelu)
+        each([&](floats x, int v) { return x * gelu_derivative(other[v]); });
+      else
+        each([&](floats x, int v) { return other[v] > 0.0f ? x : floats{}; });
+    }
+    store_row(output.y, output.dtype, at, tail, row);
   }
 }
 
@@ -146,22 +174,26 @@ template <int rows, int vectors>
     load_row(output.bias + tile.column, tail, bias);
     each([&](floats x, int, int v) { return x + bias[v]; });
   }
-  if (output.activation == Activation::relu) each([](floats x, int, int) { return relu(x); });
-  const auto keep = [&](const auto* mask) __attribute__((always_inline)) {
+  const std::int64_t at = tile.row * output.columns + tile.column;
+  const auto with = [&](const auto* operand, const auto& change) __attribute__((always_inline)) {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
-      floats gate[vectors];
-      load_row(mask + r * output.columns, tail, gate);
+      floats other[vectors];
+      load_row(operand + at + r * output.columns, tail, other);
 #pragma GCC unroll 4
-      for (int v = 0; v < vectors; ++v) sums[r][v] = gate[v] > 0.0f ? sums[r][v] : floats{};
+      for (int v = 0; v < vectors; ++v) sums[r][v] = change(sums[r][v], other[v]);
     }
   };
-  const std::int64_t at = tile.row * output.columns + tile.column;
-  if (!output.mask) return;
-  if (output.mask_dtype == Dtype::float32)
-    keep(static_cast<const float*>(output.mask) + at);
-  else
-    keep(static_cast<const bfloat16*>(output.mask) + at);
+  const auto with_either = [&](const void* operand, Dtype dtype, const auto& change) __attribute__((always_inline)) {
+    if (dtype == Dtype::float32)
+      with(static_cast<const float*>(operand), change);
+    else
+      with(static_cast<const bfloat16*>(operand), change);
+  };
+  if (output.addend) with_either(output.addend, output.addend_dtype, [](floats x, floats other) { return x + other; });
+  if (output.activation == Activation::relu) each([](floats x, int, int) { return relu(x); });
+  if (output.mask)
+    with_either(output.mask, output.mask_dtype, [](floats x, floats mask) { return mask > 0.0f ? x : floats{}; });
 }
 
 template <bool pairs, int rows, int vectors>

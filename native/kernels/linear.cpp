@@ -84,7 +84,7 @@ std::int64_t leading(const View& view) {
 
 Product product_of(const Attributes& attributes, Views inputs, Views outputs) {
   const auto at = [&](std::size_t i) { return i < inputs.size() ? inputs[i] : View{}; };
-  const View x = at(0), w = at(1), bias = at(2), mask = at(3), y = outputs[0];
+  const View x = at(0), w = at(1), bias = at(2), mask = at(3), addend = at(4), y = outputs[0];
   require(x && w && is_float(x) && is_float(w) && is_float(y),
           "matmul takes x and w, float32 or bfloat16, and gives y likewise");
   require(x.rank() >= 2 && w.rank() >= 2 && y.rank() >= 2, "matmul: x, w and y need at least two axes");
@@ -119,7 +119,21 @@ Product product_of(const Attributes& attributes, Views inputs, Views outputs) {
   }
 
   p.output = output_of("matmul", attributes, y, bias, mask);
+  if (addend) {
+    require(is_float(addend) && addend.shape == y.shape,
+            "matmul: the addend must be float32 or bfloat16 of the shape of y");
+    p.output.addend = addend.data;
+    p.output.addend_dtype = addend.dtype;
+  }
   return p;
+}
+
+// The further output of what the activation is applied to.
+void keep_before(Product& p, const View& before, const View& y) {
+  require(is_float(before) && before.shape == y.shape, "matmul: what the activation is applied to has the shape of y");
+  p.output.before = before.data;
+  p.output.before_dtype = before.dtype;
+  p.output.simple = false;
 }
 
 // y with one column lies in memory as with one row: (x·w)ᵀ = wᵀ·xᵀ then has neighbouring columns to fill vectors with.
@@ -157,12 +171,14 @@ std::unique_ptr<Kernel> choose(const Product& p, const std::string& algorithm, i
 }
 
 std::unique_ptr<Kernel> make_matmul(const Attributes& attributes, Views inputs, Views outputs, const Context& context) {
-  require(inputs.size() >= 2 && inputs.size() <= 4 && !outputs.empty(),
-          "matmul takes x, w, bias and mask, and gives y");
-  const Product product = product_of(attributes, inputs, outputs);
+  require(inputs.size() >= 2 && inputs.size() <= 5 && !outputs.empty(),
+          "matmul takes x, w, bias, mask and addend, and gives y");
+  Product product = product_of(attributes, inputs, outputs);
   const std::string algorithm = attributes.text("algorithm", "");
-  const bool column_sums = attributes.integer("column_sums", 0) != 0;
-  require(outputs.size() == (column_sums ? 2u : 1u), "matmul: column_sums and a second output come together");
+  const bool column_sums = attributes.integer("column_sums", 0) != 0, before = attributes.integer("before", 0) != 0;
+  require(!(column_sums && before) && outputs.size() == (column_sums || before ? 2u : 1u),
+          "matmul: a second output comes with either column_sums or before");
+  if (before) keep_before(product, outputs[1], outputs[0]);
 
   std::unique_ptr<Kernel> kernel;
   if (product.batch * product.rows * product.columns > 0)

@@ -55,6 +55,55 @@ def test_a_dense_layer_is_one_product() -> None:
         agree(program, [numbers(4, 3)])
 
 
+def test_a_residual_is_added_by_the_product() -> None:
+    x = feed((2, 4, 3))
+    program = Program((x,), (x + (ops.tanh(x) @ weight(3, 3).tensor + weight(3).tensor),))
+    assert kernels(program) == ["elementwise", "matmul"]  # tanh, and everything else
+    agree(program, [numbers(2, 4, 3)])
+    two = Program((x,), (ops.relu(x @ weight(3, 5).tensor + x @ weight(3, 5).tensor),))
+    assert kernels(two) == ["matmul", "matmul"]
+    assert attributes(two, "matmul")[1] == {"activation": "relu"}
+    agree(two, [numbers(2, 4, 3)])
+
+
+def gelu_step(read_before: bool) -> Program:
+    x, w, b, v = feed((2, 4, 3)), weight(3, 5), weight(5), weight(5, 2)
+    h = x @ w.tensor + b.tensor
+    loss = ops.mean(ops.square(ops.gelu(h) @ v.tensor)) + (ops.mean(h) if read_before else 0.0)
+    parameters = [w, b, v]
+    updates = optimizers.get("sgd").apply(gradients(loss, [p.tensor for p in parameters]), parameters)
+    return Program((x,), (loss,), tuple(updates))
+
+
+def test_gelu_and_its_derivative_are_done_by_products() -> None:
+    program = gelu_step(False)
+    assert not {"gelu", "gelu_gradient"} & set(kernels(program))
+    found = attributes(program, "matmul")
+    assert [item for item in found if "activation" in item] == [{"activation": "gelu", "before": 1}]
+    assert [item for item in found if "mask" in item] == [{"mask": "gelu", "transpose_w": 1}]
+    assert len([item for item in found if "column_sums" in item]) == 1  # of w and b, over both leading axes
+    agree(program, [numbers(2, 4, 3)], runs=3)
+    agree(gelu_step(True), [numbers(2, 4, 3)], runs=3)
+
+
+def test_gelu_that_no_product_makes_is_a_kernel() -> None:
+    x = feed((4, 3))
+    y = ops.gelu(x)
+    (dx,) = gradients(ops.sum(y), [x])
+    program = Program((x,), (y, dx))
+    assert {"gelu", "gelu_gradient"} <= set(kernels(program))
+    agree(program, [numbers(4, 3)])
+    approximate = Program((x,), (ops.gelu(x, approximate=True),))
+    assert kernels(approximate) == ["elementwise"]
+    h = x @ weight(3, 5).tensor
+    both = Program((x,), (h, ops.gelu(h)))
+    assert attributes(both, "matmul") == [{"activation": "gelu", "before": 1}]
+    agree(both, [numbers(4, 3)])
+    alone = Program((x,), (ops.gelu(h),))
+    assert attributes(alone, "matmul") == [{"activation": "gelu"}]
+    agree(alone, [numbers(4, 3)])
+
+
 def test_the_article_network_trains_in_twelve_instructions() -> None:
     program = dense_step("mse", "adam", (1, 10, 5, 1), 32)
     names = kernels(program)

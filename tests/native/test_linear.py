@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,21 @@ def swap(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.swapaxes(x, -1, -2))
 
 
+def normal_share(x: np.ndarray) -> np.ndarray:
+    """The standard normal distribution's share below x."""
+    return np.array([0.5 * math.erfc(-number / math.sqrt(2)) for number in x.ravel()]).reshape(x.shape)
+
+
 def activate(name: str, x: np.ndarray) -> np.ndarray:
+    if name == "gelu":
+        return np.asarray(x * normal_share(x))
     return {"": x, "relu": np.maximum(x, 0), "tanh": np.tanh(x), "sigmoid": 1 / (1 + np.exp(-x))}[name]
+
+
+def derivative(name: str, x: np.ndarray) -> np.ndarray:
+    if name == "gelu":
+        return np.asarray(normal_share(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
+    return np.asarray(x > 0, np.float64)
 
 
 def check(
@@ -39,21 +53,28 @@ def check(
     column_sums: bool = False,
     algorithm: str = "",
     threads: int = 1,
+    mask_activation: str = "relu",
+    addend: str | None = None,
+    before: str | None = None,
 ) -> None:
     n, k, m = size
     x, w = values(rng, (n, k), dtypes[0]), values(rng, (k, m), dtypes[1])
     b = rng.standard_normal(m).astype(np.float32) if bias else None
     gate = values(rng, (n, m), mask) if mask else None
     attributes: dict[str, Any] = {"transpose_x": transpose[0], "transpose_w": transpose[1], "activation": activation}
-    attributes |= {"mask": "relu" if mask else "", "column_sums": int(column_sums), "algorithm": algorithm}
-    inputs = [swap(x) if transpose[0] else x, swap(w) if transpose[1] else w, b, gate]
+    attributes |= {"mask": mask_activation if mask else "", "column_sums": int(column_sums), "algorithm": algorithm}
+    attributes["before"] = int(before is not None)
+    more = values(rng, (n, m), addend) if addend else None
+    inputs = [swap(x) if transpose[0] else x, swap(w) if transpose[1] else w, b, gate, more]
     outputs: list[Any] = [(dtypes[2], (n, m))] + [("float32", (m,))] * column_sums
+    if before:
+        outputs.append((before, (n, m)))
     result = run("matmul", attributes, inputs, outputs, threads)
 
-    expected = to_float(x) @ to_float(w)
-    expected = activate(activation, expected + (0 if b is None else b))
+    sums = to_float(x) @ to_float(w) + (0 if b is None else b) + (0 if more is None else to_float(more))
+    expected = activate(activation, sums)
     if gate is not None:
-        expected = np.where(to_float(gate) > 0, expected, 0)
+        expected = expected * derivative(mask_activation, to_float(gate))
     # A sum of k products of size about 1 wanders to √k, and so does the number of rounding errors of its size.
     close = 1e-6 + 2e-7 * k
     tolerance = {"float32": (1e-6, close), "bfloat16": (0.0045, close)}[dtypes[2]]
@@ -61,6 +82,8 @@ def check(
     np.testing.assert_allclose(to_float(result[0]), expected, *tolerance, err_msg=where)
     if column_sums:
         np.testing.assert_allclose(result[1], to_float(w).sum(0), 1e-6, close, err_msg=where)
+    if before:
+        np.testing.assert_allclose(to_float(result[1]), sums, 0.0045 if before == "bfloat16" else 1e-6, close)
 
 
 @pytest.mark.parametrize("transpose", [(0, 0), (1, 0), (0, 1), (1, 1)])
@@ -90,7 +113,7 @@ def test_dtypes(dtypes: tuple[str, str, str], transpose: tuple[int, int]) -> Non
             check(rng, size, dtypes, transpose, bias=True, mask="bfloat16", algorithm="onednn")
 
 
-@pytest.mark.parametrize("activation", ["", "relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("activation", ["", "relu", "tanh", "sigmoid", "gelu"])
 @pytest.mark.parametrize("algorithm", ["", "small", "packed", "onednn"])
 def test_activations(activation: str, algorithm: str) -> None:
     if algorithm == "onednn" and not native.info()["onednn"]:
@@ -99,6 +122,34 @@ def test_activations(activation: str, algorithm: str) -> None:
     for size in [(1, 9, 3), (33, 20, 1), (32, 10, 5), (45, 77, 50)]:
         for bias in (False, True):
             check(rng, size, activation=activation, bias=bias, algorithm=algorithm)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("algorithm", ["", "small", "packed", "onednn"])
+def test_what_has_the_shape_of_the_result(algorithm: str, dtype: str) -> None:
+    if algorithm == "onednn" and not native.info()["onednn"]:
+        pytest.skip("built without oneDNN")
+    rng = np.random.default_rng(4)
+    operand = "float32" if algorithm == "small" else dtype
+    dtypes = (operand, operand, dtype)
+    for size in [(1, 9, 3), (33, 20, 1), (32, 10, 5), (45, 77, 50), (40, 2050, 33)]:
+        for bias in (False, True):
+            check(rng, size, dtypes, bias=bias, algorithm=algorithm, addend=dtype)
+            check(rng, size, dtypes, bias=bias, algorithm=algorithm, addend="float32", activation="relu", threads=2)
+            if algorithm != "onednn" or dtype == "float32":  # which multiplies the rounded product by the derivative
+                check(rng, size, dtypes, bias=bias, algorithm=algorithm, mask=dtype, mask_activation="gelu")
+                check(rng, size, dtypes, bias=bias, algorithm=algorithm, activation="gelu", before=dtype)
+
+
+def test_gelu_from_end_to_end() -> None:
+    x = np.linspace(-15, 15, 30_001, dtype=np.float32)[:, None]
+    one = np.ones((1, 1), np.float32)
+    for algorithm in ("small", "packed"):
+        (y,) = run("matmul", {"activation": "gelu", "algorithm": algorithm}, [x, one], [("float32", x.shape)])
+        np.testing.assert_allclose(y, activate("gelu", x.astype(np.float64)), 2e-6, 1e-9)
+        inputs = [np.ones_like(x), one, None, x]
+        (slope,) = run("matmul", {"mask": "gelu", "algorithm": algorithm}, inputs, [("float32", x.shape)])
+        np.testing.assert_allclose(slope, derivative("gelu", x.astype(np.float64)), 2e-6, 4e-7)
 
 
 @pytest.mark.parametrize("transpose", [(0, 0), (1, 0), (0, 1), (1, 1)])
@@ -156,7 +207,7 @@ def test_infinities_and_nan_pass_through() -> None:
     [
         ({}, ((3, 4), (5, 6), (3, 6)), r"inner sizes differ: x \[3, 4\], w \[5, 6\]"),
         ({}, ((3, 4), (4, 6), (3, 5)), r"y is \[3, 5\], not \[3, 6\]"),
-        ({"activation": "gelu"}, ((3, 4), (4, 6), (3, 6)), "unknown activation 'gelu'"),
+        ({"activation": "swirl"}, ((3, 4), (4, 6), (3, 6)), "unknown activation 'swirl'"),
         ({"algorithm": "magic"}, ((3, 4), (4, 6), (3, 6)), "unknown algorithm 'magic'"),
         ({"mask": "relu"}, ((3, 4), (4, 6), (3, 6)), "come together"),
         ({"colour": 1}, ((3, 4), (4, 6), (3, 6)), "colour"),

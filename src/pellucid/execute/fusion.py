@@ -28,7 +28,7 @@ from pellucid.ops.reduce import Sum
 from pellucid.ops.shape import Concatenate, Slice, Transpose
 
 CLUSTER = 48  # nodes of one elementwise kernel, whose registers are to stay in the first-level cache
-PRODUCTS = ("matmul", "convolution", "convolution_input_gradient")  # operands: x, w, bias, mask
+PRODUCTS = ("matmul", "convolution", "convolution_input_gradient")  # operands: x, w, bias, mask; of matmul also addend
 ACTIVATIONS = ("relu", "tanh", "sigmoid")  # those that a product applies itself
 WHOLE = ("int32", "uint32")
 
@@ -40,11 +40,15 @@ class Fusion:
         self.values = Values(program)
         self._cell_of: dict[Node, Cell] = {}
         self._scalars: Cell | None = None  # the last elementwise cell of scalars
-        for cell in group_cells(self.values, kernels):
+        groups = list(group_cells(self.values, kernels))
+        for cell in groups:
             self._claim(cell)
         for node in self.values.computed:
             if node not in self._cell_of:
                 self._place(node)
+        for cell in groups:
+            if cell.kernel in ("gelu", "gelu_gradient"):
+                self._group_into_product(cell, groups)
         self._join_earlier()
         self.cells = self._live()
 
@@ -66,7 +70,7 @@ class Fusion:
     # Products
 
     def _into_product(self, node: Node) -> bool:
-        """Bias, activation or mask: part of the kernel that makes the node's operand for nobody else."""
+        """Bias, addend, activation or mask: part of the kernel that makes the node's operand for nobody else."""
         for value, others in ((x, [y for y in node.inputs if y is not x]) for x in node.inputs):
             cell = self._cell_of.get(self.values.root(value).node)
             if (
@@ -93,6 +97,10 @@ class Fusion:
                 return False
             case "add", [bias] if cell.inputs[2] is None and bias.shape == node.output.shape[-1:]:
                 cell.inputs[2] = bias
+            case "add", [addend] if cell.kernel == "matmul" and addend.shape == node.output.shape:
+                if cell.inputs[4] is not None:
+                    return False
+                cell.inputs[4] = addend
             case name, [] if name in ACTIVATIONS:
                 cell.attributes["activation"] = name
             case _:
@@ -110,6 +118,33 @@ class Fusion:
             return False
         cell.attributes["mask"] = "relu"
         return True
+
+    def _group_into_product(self, cell: Cell, groups: list[Cell]) -> None:
+        """gelu, by the product that makes its operand; its derivative, by the product that makes the adjoint."""
+        value, *saved = (self.values.root(value) for value in cell.inputs if value is not None)
+        product = self._cell_of.get(value.node)
+        if (
+            product is None
+            or product.kernel != "matmul"
+            or product.attributes.keys() & {"activation", "mask"}
+            or product.outputs != [value]
+            or any(other.shape != value.shape for other in (*saved, *cell.outputs))
+        ):
+            return
+        readers = [reader for reader in self.values.readers[value] if reader not in cell.nodes]
+        saved_for = [x for other in groups if other is not cell for x in other.inputs if x is not None]
+        kept = bool(readers) or value in self.values.targets or value in map(self.values.root, saved_for)
+        if saved and not kept:
+            product.attributes["mask"] = "gelu"
+            product.inputs[3] = saved[0]
+            product.outputs = cell.outputs
+        elif not saved and all(reader.serial > cell.place for reader in readers):
+            product.attributes |= {"activation": "gelu", **({"before": 1} if kept else {})}
+            product.outputs = [*cell.outputs, *([value] if kept else [])]
+        else:
+            return
+        product.take(cell.nodes)
+        self._claim(product)
 
     def _only_reader(self, value: Tensor, node: Node) -> bool:
         root = self.values.root(value)
@@ -263,7 +298,7 @@ def _same_register(maker: Node, reader: Node) -> bool:
 
 
 def _product(node: Node, values: Values) -> Cell:
-    """A node's cell, with room for bias and mask if it is a product; a matrix product takes its operands as stored."""
+    """A node's cell, with room for what a product does besides; a matrix product takes its operands as stored."""
     inputs: list[Tensor | None] = [*node.inputs]
     attributes = _attributes(node)
     if isinstance(node.op, Matmul):
@@ -274,8 +309,8 @@ def _product(node: Node, values: Values) -> Cell:
             if swapped and values.is_made(value):
                 attributes[name] = 1
                 inputs[place] = value.node.inputs[0]
-    room = [None, None] if node.op.name in PRODUCTS else []
-    return Cell(node.op.name, [node], [*inputs, *room], list(node.outputs), attributes)
+    room = {"matmul": 3}.get(node.op.name, 2 if node.op.name in PRODUCTS else 0)
+    return Cell(node.op.name, [node], [*inputs, *[None] * room], list(node.outputs), attributes)
 
 
 def _attributes(node: Node) -> dict[str, Any]:

@@ -168,6 +168,13 @@ def _attention(use: Use) -> list[Cell]:
     return cells
 
 
+def _gelu(use: Use) -> list[Cell]:
+    (x,), (y,) = use.group.inputs, use.group.outputs
+    if use.attribute("approximate"):
+        return []
+    return [use.cell([x], [y]), *use.gradient_cells([x], x.shape)]
+
+
 def _adam(use: Use) -> list[Cell]:
     return [use.cell(use.group.inputs, use.group.outputs, **use.group.attributes)]
 
@@ -175,6 +182,7 @@ def _adam(use: Use) -> list[Cell]:
 FUSED: dict[str, Callable[[Use], list[Cell]]] = {
     "adam": _adam,
     "attention": _attention,
+    "gelu": _gelu,
     "layer_norm": _rows_normalization,
     "log_softmax": _softmax,
     "rms_norm": _rows_normalization,
