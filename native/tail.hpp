@@ -84,4 +84,12 @@ class Tail {
 #endif
 };
 
+// Calls f(Whole or Tail, first number) for every vector of n numbers.
+template <typename F>
+[[gnu::always_inline]] inline void over_vectors(std::int64_t n, const F& f) {
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) f(Whole{}, i);
+  if (i < n) f(Tail(n - i), i);
+}
+
 }  // namespace pellucid::PELLUCID_LEVEL

@@ -78,6 +78,13 @@ inline void store(bfloat16* p, floats x) {
   std::memcpy(p, &y, sizeof y);
 }
 
+// Calls f with a number of the type in which floats are stored: float or bfloat16.
+template <typename F>
+inline auto with_floats(Dtype dtype, const F& f) {
+  require(dtype == Dtype::float32 || dtype == Dtype::bfloat16, "operands are float32 or bfloat16");
+  return dtype == Dtype::float32 ? f(float{}) : f(bfloat16{});
+}
+
 inline floats absolute(floats x) { return from_bits(bits(x) & 0x7fffffff); }
 inline floats with_sign_of(floats magnitude, floats sign) {
   return from_bits((bits(magnitude) & 0x7fffffff) | (bits(sign) & splat(INT32_MIN)));

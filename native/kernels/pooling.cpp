@@ -71,14 +71,6 @@ template <int side, typename Visit>
     for (std::int64_t j = 0; j < width; ++j) visit(i * covered.pitch + j * channels);
 }
 
-// Calls f(lanes to use, first channel) for every vector of channels.
-template <typename F>
-[[gnu::always_inline]] inline void over_channels(std::int64_t channels, const F& f) {
-  std::int64_t c = 0;
-  for (; c + lanes <= channels; c += lanes) f(Whole{}, c);
-  if (c < channels) f(Tail(channels - c), c);
-}
-
 struct Max {
   static constexpr bool reads_image = true;  // to know which element was the largest
 
@@ -164,7 +156,7 @@ class Pool final : public Kernel {
     Y* const y = y_ + image * geometry_.pooled_size();
     const std::int64_t channels = geometry_.channels;
     each_window(geometry_, row, [&](auto side, const Covered& covered, std::int64_t from, std::int64_t to) {
-      over_channels(channels, [&](auto use, std::int64_t c) {
+      over_vectors(channels, [&](auto use, std::int64_t c) {
         use.store(y + to + c, Rule::template pool<side>(x + from + c, covered, channels, use));
       });
     });
@@ -230,7 +222,7 @@ class PoolGradient final : public Kernel {
       spread_row(image, row, sums,
                  [](auto use, float* target, floats more) { use.store(target, use.load(target) + more); });
     if constexpr (!std::is_same_v<D, float>)
-      over_channels(size, [&](auto use, std::int64_t i) { use.store(dx + i, use.load(sums + i)); });
+      over_vectors(size, [&](auto use, std::int64_t i) { use.store(dx + i, use.load(sums + i)); });
   }
 
   template <typename Target, typename Put>
@@ -239,7 +231,7 @@ class PoolGradient final : public Kernel {
     const G* const g = g_ + image * geometry_.pooled_size();
     const std::int64_t channels = geometry_.channels;
     each_window(geometry_, row, [&](auto side, const Covered& covered, std::int64_t from, std::int64_t to) {
-      over_channels(channels, [&](auto use, std::int64_t c) {
+      over_vectors(channels, [&](auto use, std::int64_t c) {
         Rule::template spread<side>(x + from + c, use.load(g + to + c), positive_, covered, channels, use,
                                     [&](std::int64_t at, floats part) { put(use, dx + from + c + at, part); });
       });
@@ -255,25 +247,15 @@ class PoolGradient final : public Kernel {
   std::vector<float> sums_;
 };
 
-// Calls f with a null pointer to the type that the view holds.
-template <typename F>
-auto with_floats(const View& view, const F& f) {
-  require(view.dtype == Dtype::float32 || view.dtype == Dtype::bfloat16, "images are float32 or bfloat16");
-  return view.dtype == Dtype::float32 ? f(static_cast<float*>(nullptr)) : f(static_cast<bfloat16*>(nullptr));
-}
-
-template <typename Pointer>
-using Held = std::remove_pointer_t<Pointer>;
-
 template <typename Rule>
 std::unique_ptr<Kernel> make_pool(const Attributes& attributes, Views inputs, Views outputs, const Context& context) {
   require(inputs.size() == 1 && inputs[0] && outputs.size() == 1, "takes x and gives y");
   const View &x = inputs[0], &y = outputs[0];
   const Geometry geometry = geometry_of(attributes, x, y);
-  return with_floats(x, [&](auto a) {
-    return with_floats(y, [&](auto b) -> std::unique_ptr<Kernel> {
+  return with_floats(x.dtype, [&](auto a) {
+    return with_floats(y.dtype, [&](auto b) -> std::unique_ptr<Kernel> {
       if (y.size() == 0) return nullptr;
-      return std::make_unique<Pool<Rule, Held<decltype(a)>, Held<decltype(b)>>>(geometry, x, y, context);
+      return std::make_unique<Pool<Rule, decltype(a), decltype(b)>>(geometry, x, y, context);
     });
   });
 }
@@ -284,11 +266,11 @@ std::unique_ptr<Kernel> make_gradient(const Attributes& attributes, const View& 
   const Geometry geometry = geometry_of(attributes, dx, g);
   const std::string mask = Rule::reads_image ? attributes.text("mask", "") : "";
   require(mask.empty() || mask == "relu", "mask must be \"\" or relu");
-  return with_floats(g, [&](auto a) {
-    return with_floats(dx, [&](auto b) -> std::unique_ptr<Kernel> {
+  return with_floats(g.dtype, [&](auto a) {
+    return with_floats(dx.dtype, [&](auto b) -> std::unique_ptr<Kernel> {
       if (dx.size() == 0) return nullptr;
-      return std::make_unique<PoolGradient<Rule, X, Held<decltype(a)>, Held<decltype(b)>>>(geometry, x, g, dx,
-                                                                                           !mask.empty(), context);
+      return std::make_unique<PoolGradient<Rule, X, decltype(a), decltype(b)>>(geometry, x, g, dx, !mask.empty(),
+                                                                               context);
     });
   });
 }
@@ -304,8 +286,8 @@ std::unique_ptr<Kernel> make_max_pool_gradient(const Attributes& attributes, Vie
                                                const Context& context) {
   require(inputs.size() == 2 && inputs[0] && inputs[1] && outputs.size() == 1, "takes x and g and gives dx");
   require(inputs[0].shape == outputs[0].shape, "dx has the shape of x");
-  return with_floats(inputs[0], [&](auto x) {
-    return make_gradient<Max, Held<decltype(x)>>(attributes, inputs[0], inputs[1], outputs[0], context);
+  return with_floats(inputs[0].dtype, [&](auto x) {
+    return make_gradient<Max, decltype(x)>(attributes, inputs[0], inputs[1], outputs[0], context);
   });
 }
 std::unique_ptr<Kernel> make_average_pool_gradient(const Attributes& attributes, Views inputs, Views outputs,

@@ -91,6 +91,10 @@ UNUSUAL: list[tuple[Layer, list[numpy.ndarray]]] = [
     (layers.ZeroPadding2D((2, (0, 1))), [random.normal(size=(2, 4, 4, 3))]),
     (layers.Cropping1D((2, 0)), [random.normal(size=(2, 4, 3))]),
     (layers.Cropping2D((1, (0, 1))), [random.normal(size=(2, 4, 4, 3))]),
+    (layers.RandomFlip("vertical", seed=3), [random.normal(size=(2, 4, 4, 3))]),
+    (layers.RandomTranslation(0.2, (-0.5, 0.1), "wrap", "nearest", 4), [random.normal(size=(2, 4, 4, 3))]),
+    (layers.RandomRotation((0.1, 0.2), "constant", fill_value=2.0), [random.normal(size=(2, 4, 4, 3))]),
+    (layers.RandomZoom((-0.5, 0.1), fill_mode="nearest", seed=2**40), [random.normal(size=(2, 4, 4, 3))]),
     (layers.UpSampling1D(3), [random.normal(size=(2, 4, 3))]),
 ]
 

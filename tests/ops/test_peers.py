@@ -204,6 +204,7 @@ def test_every_float_op_has_a_peer() -> None:
     elsewhere = {"sum", "max", "min", "take", "scatter_add", "transpose", "reshape", "slice", "pad", "concatenate"}
     elsewhere |= {"where", "broadcast_to", "matmul", "cast", "straight_through_step"}
     elsewhere |= {"max_pool", "average_pool", "max_pool_gradient", "average_pool_gradient"}
+    elsewhere |= {"affine_sample", "affine_sample_gradient"}
     elsewhere |= {"convolution", "convolution_input_gradient", "convolution_kernel_gradient"}
     kinds = {
         name

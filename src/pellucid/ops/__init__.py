@@ -58,6 +58,7 @@ from pellucid.ops.composites import (
 from pellucid.ops.conversions import cast, stop_gradient
 from pellucid.ops.convolution import convolution, convolution_input_gradient, convolution_kernel_gradient
 from pellucid.ops.embedding import one_hot, scatter_add, take
+from pellucid.ops.images import affine_sample, affine_sample_gradient
 from pellucid.ops.linear import matmul
 from pellucid.ops.lstm import lstm, lstm_gradient
 from pellucid.ops.normalization import layer_norm, rms_norm
@@ -69,6 +70,8 @@ from pellucid.ops.shape import concatenate, expand_dims, flip, pad, reshape, sli
 __all__ = [
     "absolute",
     "add",
+    "affine_sample",
+    "affine_sample_gradient",
     "any",
     "argmax",
     "attention",

@@ -1,6 +1,7 @@
 """The layers, under Keras's names."""
 
 from pellucid.nn.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from pellucid.nn.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation, RandomZoom
 from pellucid.nn.layers.cells import LSTMCell
 from pellucid.nn.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose
 from pellucid.nn.layers.core import Dense, Embedding, Identity, Input, InputLayer, Masking
@@ -91,6 +92,10 @@ __all__ = [
     "Normalization",
     "PReLU",
     "PiecewiseLinearEncoding",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Rescaling",
     "Reshape",

@@ -16,6 +16,15 @@ from pellucid.nn.construction import current
 from pellucid.nn.layer import Layer
 
 
+def stream_of(seed: int | None) -> tuple[Tensor, int]:
+    """The key and a stream for one random op: of the run's seed and step, or of a layer's own seed and the step."""
+    key, stream = current().stream()
+    if seed is None:
+        return key, stream
+    words = numpy.array([seed & 0xFFFFFFFF, seed >> 32], numpy.uint32)
+    return ops.concatenate([tensor(words), ops.slice(key, 2, 4)]), stream
+
+
 class Dropout(Layer):
     """In training, drops each value with probability `rate` and scales the others up; otherwise x itself.
 
@@ -37,10 +46,7 @@ class Dropout(Layer):
         noise = self._noise_shape(x)
         if not training or self.rate == 0.0:
             return x
-        key, stream = current().stream()
-        if self.seed is not None:
-            words = numpy.array([self.seed & 0xFFFFFFFF, self.seed >> 32], numpy.uint32)
-            key = ops.concatenate([tensor(words), ops.slice(key, 2, 4)])
+        key, stream = stream_of(self.seed)
         kept = ops.greater_equal(ops.random_uniform(key, known(noise), stream), self.rate)
         scale = 1.0 / (1.0 - self.rate) if self.rate < 1.0 else 0.0
         result: Tensor = ops.where(kept, x * scale, 0.0)

@@ -1,0 +1,225 @@
+// Images sampled at places between their pixels: affine_sample and its adjoint.
+//
+// The place of an output pixel is an affine function of its row and column, with six numbers for each example. It takes
+// its nearest pixel or the four around it; what lies outside of the image is decided pixel by pixel, which few need.
+#include <algorithm>
+#include <cmath>
+
+#include "../tail.hpp"
+#include "../threads.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+namespace {
+
+enum class Fill { constant, nearest, reflect, wrap };
+
+Fill fill_of(const std::string& name) {
+  if (name == "constant") return Fill::constant;
+  if (name == "nearest") return Fill::nearest;
+  if (name == "reflect") return Fill::reflect;
+  require(name == "wrap", "fill_mode is constant, nearest, reflect or wrap");
+  return Fill::wrap;
+}
+
+// One pixel that a place takes, and how much of it.
+struct Tap {
+  std::int64_t at;
+  float weight;
+};
+
+// At most two taps along one axis.
+struct Along {
+  Tap taps[2];
+  int count;
+};
+
+struct Sampler {
+  std::int64_t images, channels;
+  std::int64_t height, width;            // of the image
+  std::int64_t made_height, made_width;  // of what is sampled
+  bool bilinear;
+  Fill fill;
+
+  std::int64_t image_size() const { return height * width * channels; }
+  std::int64_t made_size() const { return made_height * made_width * channels; }
+
+  // Calls f(offset of the made pixel, offsets and weights of the image's pixels, their number, weight of the outside).
+  template <typename F>
+  void each(const float* t, const F& f) const {
+    for (std::int64_t i = 0; i < made_height; ++i)
+      for (std::int64_t j = 0; j < made_width; ++j) {
+        const float x = static_cast<float>(i), y = static_cast<float>(j);
+        const Along rows = along(t[0] * x + t[1] * y + t[2], height);
+        const Along columns = along(t[3] * x + t[4] * y + t[5], width);
+        Tap taps[4];
+        int count = 0;
+        float outside = 1.0f;
+        for (int r = 0; r < rows.count; ++r)
+          for (int c = 0; c < columns.count; ++c) {
+            const float weight = rows.taps[r].weight * columns.taps[c].weight;
+            taps[count++] = {(rows.taps[r].at * width + columns.taps[c].at) * channels, weight};
+            outside -= weight;
+          }
+        f((i * made_width + j) * channels, taps, count, fill == Fill::constant ? outside : 0.0f);
+      }
+  }
+
+ private:
+  Along along(float place, std::int64_t size) const {
+    constexpr float far = 1e9f;  // places beyond lie equally far outside; so does NaN
+    place = place > -far ? std::min(place, far) : -far;
+    Along result{{}, 0};
+    if (bilinear) {
+      const float low = std::floor(place);
+      add(result, static_cast<std::int64_t>(low), 1.0f - (place - low), size);
+      add(result, static_cast<std::int64_t>(low) + 1, place - low, size);
+    } else {
+      add(result, std::llround(place), 1.0f, size);
+    }
+    return result;
+  }
+
+  void add(Along& result, std::int64_t at, float weight, std::int64_t size) const {
+    if (at < 0 || at >= size) switch (fill) {
+        case Fill::constant: return;
+        case Fill::nearest: at = std::clamp<std::int64_t>(at, 0, size - 1); break;
+        case Fill::wrap: at = remainder(at, size); break;
+        case Fill::reflect:
+          at = remainder(at, 2 * size);
+          if (at >= size) at = 2 * size - 1 - at;
+      }
+    result.taps[result.count++] = {at, weight};
+  }
+
+  static std::int64_t remainder(std::int64_t a, std::int64_t b) { return (a % b + b) % b; }
+};
+
+Sampler sampler_of(const Attributes& attributes, const View& x, const View& transform, const View& y) {
+  require(x.rank() == 4 && y.rank() == 4, "images have a batch, height, width and channels");
+  require(x.shape[0] == y.shape[0] && x.shape[3] == y.shape[3], "sampling keeps the batch and the channels");
+  require(transform.dtype == Dtype::float32 && transform.shape == Shape({x.shape[0], 6}),
+          "the transform has six float32 numbers for each example");
+  require(std::min({x.shape[1], x.shape[2], y.shape[1], y.shape[2]}) >= 1, "an image has at least one pixel");
+  const std::string interpolation = attributes.text("interpolation", "");
+  require(interpolation == "bilinear" || interpolation == "nearest", "interpolation is bilinear or nearest");
+  return {x.shape[0],
+          x.shape[3],
+          x.shape[1],
+          x.shape[2],
+          y.shape[1],
+          y.shape[2],
+          interpolation == "bilinear",
+          fill_of(attributes.text("fill_mode", ""))};
+}
+
+// Measured: places and taps, then the channels.
+double microseconds(const Sampler& sampler) {
+  return static_cast<double>(sampler.images * sampler.made_height * sampler.made_width) *
+         (10e-3 + static_cast<double>(sampler.channels) * 1e-3);
+}
+
+template <typename X, typename Y>
+class AffineSample final : public Kernel {
+ public:
+  AffineSample(const Sampler& sampler, const View& x, const View& transform, const View& y, float fill_value,
+               int threads)
+      : sampler_(sampler),
+        x_(x.as<const X>()),
+        transform_(transform.as<const float>()),
+        y_(y.as<Y>()),
+        fill_value_(fill_value),
+        parts_(threads_for(microseconds(sampler), threads)) {}
+
+  void run() override {
+    parallel(parts_, [&](int part) {
+      const Range range = share(sampler_.images, part, parts_);
+      for (std::int64_t image = range.begin; image < range.end; ++image) sample(image);
+    });
+  }
+
+ private:
+  void sample(std::int64_t image) const {
+    const X* const x = x_ + image * sampler_.image_size();
+    Y* const y = y_ + image * sampler_.made_size();
+    sampler_.each(transform_ + 6 * image, [&](std::int64_t to, const Tap* taps, int count, float outside) {
+      over_vectors(sampler_.channels, [&](auto use, std::int64_t c) {
+        floats total = splat(outside * fill_value_);
+        for (int k = 0; k < count; ++k) total += taps[k].weight * use.load(x + taps[k].at + c);
+        use.store(y + to + c, total);
+      });
+    });
+  }
+
+  Sampler sampler_;
+  const X* x_;
+  const float* transform_;
+  Y* y_;
+  float fill_value_;
+  int parts_;
+};
+
+class AffineSampleGradient final : public Kernel {
+ public:
+  AffineSampleGradient(const Sampler& sampler, const View& g, const View& transform, const View& dx, int threads)
+      : sampler_(sampler),
+        g_(g.as<const float>()),
+        transform_(transform.as<const float>()),
+        dx_(dx.as<float>()),
+        parts_(threads_for(microseconds(sampler), threads)) {}
+
+  void run() override {
+    parallel(parts_, [&](int part) {
+      const Range range = share(sampler_.images, part, parts_);
+      for (std::int64_t image = range.begin; image < range.end; ++image) spread(image);
+    });
+  }
+
+ private:
+  void spread(std::int64_t image) const {
+    const float* const g = g_ + image * sampler_.made_size();
+    float* const dx = dx_ + image * sampler_.image_size();
+    std::memset(dx, 0, static_cast<std::size_t>(sampler_.image_size()) * sizeof(float));
+    sampler_.each(transform_ + 6 * image, [&](std::int64_t from, const Tap* taps, int count, float) {
+      for (int k = 0; k < count; ++k)
+        over_vectors(sampler_.channels, [&](auto use, std::int64_t c) {
+          float* const target = dx + taps[k].at + c;
+          use.store(target, use.load(target) + taps[k].weight * use.load(g + from + c));
+        });
+    });
+  }
+
+  Sampler sampler_;
+  const float *g_, *transform_;
+  float* dx_;
+  int parts_;
+};
+
+std::unique_ptr<Kernel> make_affine_sample(const Attributes& attributes, Views inputs, Views outputs,
+                                           const Context& context) {
+  require(inputs.size() == 2 && inputs[0] && inputs[1] && outputs.size() == 1, "takes x and a transform and gives y");
+  const View &x = inputs[0], &transform = inputs[1], &y = outputs[0];
+  const Sampler sampler = sampler_of(attributes, x, transform, y);
+  const float fill_value = static_cast<float>(attributes.real("fill_value"));
+  return with_floats(x.dtype, [&](auto from) {
+    return with_floats(y.dtype, [&](auto to) -> std::unique_ptr<Kernel> {
+      if (y.size() == 0) return nullptr;
+      return std::make_unique<AffineSample<decltype(from), decltype(to)>>(sampler, x, transform, y, fill_value,
+                                                                          context.threads);
+    });
+  });
+}
+
+std::unique_ptr<Kernel> make_affine_sample_gradient(const Attributes& attributes, Views inputs, Views outputs,
+                                                    const Context& context) {
+  require(inputs.size() == 2 && inputs[0] && inputs[1] && outputs.size() == 1, "takes g and a transform and gives dx");
+  const View &g = inputs[0], &transform = inputs[1], &dx = outputs[0];
+  const Sampler sampler = sampler_of(attributes, dx, transform, g);
+  require(g.dtype == Dtype::float32 && dx.dtype == Dtype::float32, "g and dx are float32");
+  if (dx.size() == 0) return nullptr;
+  return std::make_unique<AffineSampleGradient>(sampler, g, transform, dx, context.threads);
+}
+
+}  // namespace
+REGISTER_KERNEL("affine_sample", make_affine_sample)
+REGISTER_KERNEL("affine_sample_gradient", make_affine_sample_gradient)
+}  // namespace pellucid::PELLUCID_LEVEL
