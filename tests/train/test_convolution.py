@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from pellucid.errors import ShapeError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
+EXECUTORS = ("numpy", *(["native"] if find_spec("pellucid._native") else []))
 RNG = np.random.default_rng(8)
 IMAGES = RNG.normal(size=(28, 8, 7, 1)).astype(np.float32)  # the last batch of 8 is of 4
 LABELS = (IMAGES[:, :4].mean((1, 2, 3)) > IMAGES[:, 4:].mean((1, 2, 3))).astype(int)
@@ -59,22 +61,26 @@ def decoder(library: Any) -> tuple[Any, np.ndarray, np.ndarray, str]:
 
 @pytest.mark.parametrize("make", [classifier, forecaster, decoder])
 def test_training_is_as_in_keras(make: Any, keras: Any) -> None:
-    (theirs, x, y, loss), (ours, *_) = make(keras), make(pl)
-    ours.set_weights([np.array(weight) for weight in theirs.get_weights()])
+    theirs, x, y, loss = make(keras)
+    start = [np.array(weight) for weight in theirs.get_weights()]
     theirs.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss)
-    ours.compile(pl.optimizers.SGD(0.05, momentum=0.9), loss, executor="numpy")
     options = {"batch_size": 8, "epochs": 3, "shuffle": False, "verbose": 0}
-    expected, found = theirs.fit(x, y, **options).history, ours.fit(x, y, **options).history
-    np.testing.assert_allclose(found["loss"], expected["loss"], rtol=2e-5, atol=1e-6)
-    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(ours.predict(x), theirs.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
+    expected, predicted = theirs.fit(x, y, **options).history, theirs.predict(x, verbose=0)
+    for executor in EXECUTORS:
+        ours, *_ = make(pl)
+        ours.set_weights(start)
+        ours.compile(pl.optimizers.SGD(0.05, momentum=0.9), loss, executor=executor)
+        found = ours.fit(x, y, **options).history
+        np.testing.assert_allclose(found["loss"], expected["loss"], rtol=2e-5, atol=1e-6)
+        for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(ours.predict(x), predicted, rtol=1e-4, atol=1e-5)
 
 
-def test_training_is_as_in_torch() -> None:
+def test_training_is_as_in_torch(executor: str) -> None:
     torch = pytest.importorskip("torch")
     model, *_ = classifier(pl)
-    model.compile(pl.optimizers.SGD(0.1), "sparse_categorical_crossentropy", executor="numpy")
+    model.compile(pl.optimizers.SGD(0.1), "sparse_categorical_crossentropy", executor=executor)
     kernel, bias, second, dense, dense_bias = (
         torch.tensor(weight, requires_grad=True) for weight in model.get_weights()
     )
@@ -95,7 +101,7 @@ def test_training_is_as_in_torch() -> None:
         np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
-def test_a_network_learns_where_a_bright_bar_stands() -> None:
+def test_a_network_learns_where_a_bright_bar_stands(executor: str) -> None:
     """Anywhere in the image a vertical or a horizontal bar: what convolution and the largest value are for."""
     rng = np.random.default_rng(2)
     images = rng.normal(0, 0.2, (200, 9, 9)).astype(np.float32)
@@ -110,15 +116,15 @@ def test_a_network_learns_where_a_bright_bar_stands() -> None:
         pl.layers.Dense(1, activation="sigmoid"),
     ]
     model = pl.Sequential(layers, seed=3)
-    model.compile(pl.optimizers.Adam(0.02), "binary_crossentropy", metrics=["accuracy"], executor="numpy")
+    model.compile(pl.optimizers.Adam(0.02), "binary_crossentropy", metrics=["accuracy"], executor=executor)
     model.fit(images[:150, ..., None], labels[:150], epochs=15, verbose=0)
     assert model.evaluate(images[150:, ..., None], labels[150:], return_dict=True)["accuracy"] >= 0.96
 
 
-def test_images_without_a_channel_axis_can_be_mended() -> None:
+def test_images_without_a_channel_axis_can_be_mended(executor: str) -> None:
     """What does not fit says how it would, and leaves the model as it was."""
     model = pl.Sequential([pl.layers.Conv2D(2, 3), pl.layers.Flatten(), pl.layers.Dense(1)])
-    model.compile("sgd", "mse", executor="numpy")
+    model.compile("sgd", "mse", executor=executor)
     grey = np.zeros((4, 8, 8), np.uint8)
     with pytest.raises(ShapeError, match=r"x\[..., None\] and Input\(shape=\(8, 8, 1\)\)"):
         model.fit(grey, np.zeros(4), verbose=0)
@@ -126,12 +132,12 @@ def test_images_without_a_channel_axis_can_be_mended() -> None:
     assert model.predict(grey[..., None]).shape == (4, 1)
 
 
-def test_a_saved_model_predicts_the_same(tmp_path: Any) -> None:
+def test_a_saved_model_predicts_the_same(tmp_path: Any, executor: str) -> None:
     for make in (classifier, forecaster, decoder):
         model, x, y, loss = make(pl)
-        model.compile("adam", loss, executor="numpy")
+        model.compile("adam", loss, executor=executor)
         model.fit(x, y, epochs=1, verbose=0)
         model.save(tmp_path / "model.safetensors")
         again = pl.models.load_model(tmp_path / "model.safetensors")
-        again.compile("adam", loss, executor="numpy")
+        again.compile("adam", loss, executor=executor)
         assert np.array_equal(again.predict(x), model.predict(x))
