@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy
 import pytest
@@ -92,3 +93,20 @@ def test_errors_in_the_middle_end_the_thread() -> None:
     with pytest.raises(pellucid.errors.DataError):
         model().fit(iter([(numpy.zeros((2, 5)), numpy.zeros(2)), "no batch", *[None] * 10]), verbose=0)
     assert "pellucid-prefetch" not in threads()
+
+
+def test_batches_are_made_while_steps_run() -> None:
+    meeting = threading.Barrier(2, timeout=20)  # breaks unless a batch is made before training with the one before ends
+
+    def source() -> Iterator[tuple[numpy.ndarray, numpy.ndarray]]:
+        yield from islice(batches([]), 1)
+        for batch in islice(batches([]), 4):
+            meeting.wait()
+            yield batch
+
+    def meet(batch: int, logs: object) -> None:
+        if batch < 4:
+            meeting.wait()
+
+    model().fit(source(), verbose=0, callbacks=[LambdaCallback(on_train_batch_begin=meet)])
+    assert not meeting.broken

@@ -1,1 +1,1 @@
-"""From a user's table to the arrays a network eats: reading, schema, encoding, splitting, batches, named datasets."""
+"""From what a user has to the arrays a network eats: tables, text, series, images, sound, batches, named data sets."""

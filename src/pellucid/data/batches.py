@@ -214,8 +214,8 @@ def _from_objects(array: Array, place: str, role: str) -> Array:
             "classes 0, 1, … or use a cross-entropy loss with as many outputs as classes"
         )
     raise DtypeError(
-        f"{place}, {_spot(index, None)}: {shown} is not a number; encode text as numbers, or train "
-        "from the table as a whole"
+        f"{place}, {_spot(index, None)}: {shown} is not a number; turn text into numbers "
+        "(pellucid.layers.TextVectorization), or train from the table as a whole"
     )
 
 
