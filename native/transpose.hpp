@@ -42,6 +42,27 @@ template <int distance = 1, typename Combine>
   }
 }
 
+// Lane i becomes the combination of all lanes of vectors[i]: each round combines neighbouring lanes of two vectors into
+// one. The vectors are used up.
+template <typename Combine>
+inline floats across_each(floats (&vectors)[lanes], const Combine& combine) {
+  const auto halve = [&]<int... lane>(int count, std::integer_sequence<int, lane...>) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+    for (int i = 0; i < count; ++i) {
+      const floats a = vectors[2 * i], b = vectors[2 * i + 1];
+      vectors[i] =
+          combine(__builtin_shufflevector(a, b, 2 * lane...), __builtin_shufflevector(a, b, (2 * lane + 1)...));
+    }
+  };
+#pragma GCC unroll 4
+  for (int count = static_cast<int>(lanes) / 2; count > 0; count /= 2)
+    halve(count, std::make_integer_sequence<int, static_cast<int>(lanes)>{});
+  return vectors[0];
+}
+inline floats sum_of_each(floats (&vectors)[lanes]) {
+  return across_each(vectors, [](floats a, floats b) { return a + b; });
+}
+
 inline float sum(floats x) {
   return across_lanes(x, [](floats a, floats b) { return a + b; })[0];
 }

@@ -56,10 +56,8 @@ class Forward {
       const std::int64_t seen = p.visible(rows.end - 1);
       multiply(q.from(rows.begin), k, {0, k.units}, {0, rows.end - rows.begin}, seen, false,
                output_of(scores, columns));
-      for (std::int64_t i = rows.begin; i < rows.end; ++i) {
-        const float total = softmax({batch, head, i}, seen, scores + (i - rows.begin) * columns);
-        if (logsumexp_) logsumexp_.as<float>()[(batch * p.heads + head) * p.queries + i] = total;
-      }
+      for (std::int64_t i = rows.begin; i < rows.end; i += lanes)
+        softmax({batch, head, i}, std::min(lanes, rows.end - i), seen, scores + (i - rows.begin) * columns);
       multiply({scores, columns, 1}, v, {0, Panels<pairs>::unit_count(seen)}, rows, p.value_size, false, y);
     }
   }
@@ -67,32 +65,48 @@ class Forward {
   Problem problem;
 
  private:
-  // Scores become probabilities in the products' type, zero behind the keys that the query sees; gives the logarithm of
-  // the sum of exponentials, infinity where nothing is seen.
-  float softmax(const Query& query, std::int64_t tile_seen, float* row) const {
-    const std::int64_t seen = problem.visible(query.position);
-    const MaskRow mask = mask_.row(query);
-    floats tops = splat(-infinity);
-    for (std::int64_t j = 0; j < seen; j += lanes) {
-      floats score = load(row + j) * problem.scale;
-      if (mask) score = mask(j) ? score : splat(-infinity);
-      if (j + lanes > seen) score = below(j, seen) ? score : splat(-infinity);
-      store(row + j, score);
-      tops = maximum(tops, score);
-    }
-    const float top = across_lanes(tops, [](floats a, floats b) { return maximum(a, b); })[0];
-    const float origin = top == -infinity ? 0.0f : top;
-    floats sums{};
-    for (std::int64_t j = 0; j < seen; j += lanes) {
-      const floats e = exp(load(row + j) - origin);
-      store(row + j, e);
-      sums += e;
-    }
-    const float total = sum(sums), factor = total == 0.0f ? 0.0f : 1.0f / total;
-    auto* const to = reinterpret_cast<std::conditional_t<pairs, bfloat16, float>*>(row);  // behind what is still read
-    for (std::int64_t j = 0; j < seen; j += lanes) store(to + j, load(row + j) * factor);
-    for (std::int64_t j = round_up(seen, lanes); j < tile_seen; j += lanes) store(to + j, floats{});
-    return total == 0.0f ? infinity : origin + log(splat(total))[0];
+  // Scores of at most `lanes` queries become probabilities in the products' type, zero behind the keys that a query
+  // sees. Each query's logsumexp, infinite where nothing is seen, is a lane.
+  void softmax(Query query, std::int64_t count, std::int64_t tile_seen, float* scores) const {
+    const std::int64_t columns = score_columns(problem), first = query.position;
+    floats parts[lanes]{};
+    const auto each_row = [&](const auto& work) __attribute__((always_inline)) {
+      for (std::int64_t r = 0; r < count; ++r) work(r, problem.visible(first + r), scores + r * columns);
+    };
+    each_row([&](std::int64_t r, std::int64_t seen, float* row) {
+      query.position = first + r;
+      const MaskRow mask = mask_.row(query);
+      floats tops = splat(-infinity);
+      for (std::int64_t j = 0; j < seen; j += lanes) {
+        floats score = load(row + j) * problem.scale;
+        if (mask) score = mask(j) ? score : splat(-infinity);
+        if (j + lanes > seen) score = below(j, seen) ? score : splat(-infinity);
+        store(row + j, score);
+        tops = maximum(tops, score);
+      }
+      parts[r] = tops;
+    });
+    const floats tops = across_each(parts, [](floats a, floats b) { return maximum(a, b); });
+    const floats origins = tops == -infinity ? floats{} : tops;
+    std::fill(parts, parts + lanes, floats{});
+    each_row([&](std::int64_t r, std::int64_t seen, float* row) {
+      const floats origin = splat(origins[r]);
+      for (std::int64_t j = 0; j < seen; j += lanes) {
+        const floats e = exp(load(row + j) - origin);
+        store(row + j, e);
+        parts[r] += e;
+      }
+    });
+    const floats totals = sum_of_each(parts), factors = totals == 0.0f ? floats{} : 1.0f / totals;
+    each_row([&](std::int64_t r, std::int64_t seen, float* row) {
+      const floats factor = splat(factors[r]);
+      auto* const to = reinterpret_cast<std::conditional_t<pairs, bfloat16, float>*>(row);  // behind what is still read
+      for (std::int64_t j = 0; j < seen; j += lanes) store(to + j, load(row + j) * factor);
+      for (std::int64_t j = round_up(seen, lanes); j < tile_seen; j += lanes) store(to + j, floats{});
+    });
+    if (logsumexp_)
+      Tail(count).store(logsumexp_.as<float>() + (query.batch * problem.heads + query.head) * problem.queries + first,
+                        totals == 0.0f ? splat(infinity) : origins + log(totals));
   }
 
   View q_, k_, v_, y_, logsumexp_;
@@ -156,15 +170,18 @@ class Backward {
                  output_of(scores, columns));
         multiply(g.from(rows.begin), v_transposed, {0, v_transposed.units}, own, seen, false,
                  output_of(products, columns));
+        float totals[round_up(tile_rows, lanes)];
+        for (std::int64_t i = rows.begin; i < rows.end; i += lanes)
+          sum_products({batch, head, i}, std::min(lanes, rows.end - i), totals + (i - rows.begin));
         constexpr std::int64_t step = pairs ? 2 : 1;
         for (std::int64_t i = rows.begin; i < rows.end; i += step) {
           const std::int64_t at = (i - rows.begin) * columns, pair = (i - block.begin) / step * columns;
           const Query query{batch, head, i};
           if constexpr (pairs)
-            differentiate_pair(query, i + 1 < rows.end, filled(p, seen), scores + at, products + at,
-                               probabilities + pair, derivatives + pair);
+            differentiate_pair(query, totals + (i - rows.begin), i + 1 < rows.end, filled(p, seen), scores + at,
+                               products + at, probabilities + pair, derivatives + pair);
           else
-            differentiate(query, filled(p, seen), scores + at, products + at);
+            differentiate(query, totals[i - rows.begin], filled(p, seen), scores + at, products + at);
         }
         multiply({pairs ? scores : products, columns, 1}, k, {0, Panels<pairs>::unit_count(seen)}, rows, p.size, false,
                  dq);
@@ -197,16 +214,23 @@ class Backward {
     MaskRow mask{};
   };
 
-  Row row_of(const Query& query) const {
+  // Σ g·y of at most `lanes` queries.
+  void sum_products(const Query& query, std::int64_t count, float* totals) const {
     const Problem& p = problem;
-    const std::int64_t at = (query.batch * p.queries + query.position) * p.heads + query.head;
-    floats total{};
-    for (std::int64_t j = 0; j < p.value_size; j += lanes) {
-      const Tail tail(std::min(lanes, p.value_size - j));
-      total += load_at(g_, at * p.value_size + j, tail) * load_at(y_, at * p.value_size + j, tail);
+    floats parts[lanes]{};
+    for (std::int64_t r = 0; r < count; ++r) {
+      const std::int64_t at = ((query.batch * p.queries + query.position + r) * p.heads + query.head) * p.value_size;
+      for (std::int64_t j = 0; j < p.value_size; j += lanes) {
+        const Tail tail(std::min(lanes, p.value_size - j));
+        parts[r] += load_at(g_, at + j, tail) * load_at(y_, at + j, tail);
+      }
     }
-    return {logsumexp_.as<float>()[(query.batch * p.heads + query.head) * p.queries + query.position], sum(total),
-            p.visible(query.position), mask_.row(query)};
+    store(totals, sum_of_each(parts));
+  }
+
+  Row row_of(const Query& query, float total) const {
+    const std::int64_t at = (query.batch * problem.heads + query.head) * problem.queries + query.position;
+    return {logsumexp_.as<float>()[at], total, problem.visible(query.position), mask_.row(query)};
   }
 
   [[gnu::always_inline]] Derivative derivative(const Row& row, std::int64_t j, floats score, floats product) const {
@@ -221,8 +245,8 @@ class Backward {
     return {p, ds};
   }
 
-  void differentiate(const Query& query, std::int64_t end, float* scores, float* products) const {
-    const Row row = row_of(query);
+  void differentiate(const Query& query, float total, std::int64_t end, float* scores, float* products) const {
+    const Row row = row_of(query, total);
     std::int64_t j = 0;
     for (; j < row.seen; j += lanes) {
       const auto [p, ds] = derivative(row, j, load(scores + j), load(products + j));
@@ -236,11 +260,11 @@ class Backward {
   }
 
   // Two rows; their bfloat16 derivatives also as rows, in the place of the scores.
-  void differentiate_pair(const Query& query, bool both, std::int64_t end, float* scores, float* products,
-                          float* pair_probabilities, float* pair_derivatives) const {
+  void differentiate_pair(const Query& query, const float* totals, bool both, std::int64_t end, float* scores,
+                          float* products, float* pair_probabilities, float* pair_derivatives) const {
     const std::int64_t columns = score_columns(problem);
-    const Row even = row_of(query);
-    const Row odd = both ? row_of({query.batch, query.head, query.position + 1}) : Row{};
+    const Row even = row_of(query, totals[0]);
+    const Row odd = both ? row_of({query.batch, query.head, query.position + 1}, totals[1]) : Row{};
     auto* const even_rows = reinterpret_cast<bfloat16*>(scores);
     auto* const odd_rows = reinterpret_cast<bfloat16*>(scores + columns);
     for (std::int64_t j = 0; j < end; j += lanes) {

@@ -61,21 +61,6 @@ class Small final : public Kernel {
   Scratch packed_;
 };
 
-// vectors[i] becomes its own sum, in lane i: each round adds neighbouring lanes of two vectors into one.
-inline floats sums_of(floats (&vectors)[lanes]) {
-  const auto halve = [&]<int... lane>(int count, std::integer_sequence<int, lane...>) __attribute__((always_inline)) {
-#pragma GCC unroll 16
-    for (int i = 0; i < count; ++i) {
-      const floats a = vectors[2 * i], b = vectors[2 * i + 1];
-      vectors[i] = __builtin_shufflevector(a, b, 2 * lane...) + __builtin_shufflevector(a, b, (2 * lane + 1)...);
-    }
-  };
-#pragma GCC unroll 4
-  for (int count = static_cast<int>(lanes) / 2; count > 0; count /= 2)
-    halve(count, std::make_integer_sequence<int, static_cast<int>(lanes)>{});
-  return vectors[0];
-}
-
 // A matrix times a vector where both are contiguous along the inner dimension: y[i] = finish(Σₖ x[i,k]·w[k]), on one
 // thread. Serves one column, and one row with w transposed (the two operands then change places).
 class Dots final : public Kernel {
@@ -114,7 +99,7 @@ class Dots final : public Kernel {
 #pragma GCC unroll 16
         for (std::int64_t i = 0; i < lanes; ++i) sums[i] += tail.load(at[i] + whole) * factor;
       }
-      finish(sums_of(sums), row, count, output);
+      finish(sum_of_each(sums), row, count, output);
     }
   }
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy
+import pytest
 from executors import agree, kernels, lowered
 
 from pellucid import ops
@@ -102,6 +103,34 @@ def test_gelu_that_no_product_makes_is_a_kernel() -> None:
     alone = Program((x,), (ops.gelu(h),))
     assert attributes(alone, "matmul") == [{"activation": "gelu"}]
     agree(alone, [numbers(4, 3)])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_is_one_kernel_each_way(masked: bool, causal: bool) -> None:
+    x = feed((2, 5, 12))
+    mask = [feed((2, 1, 1, 5), "bool")] if masked else []
+    weights, sizes = [weight(12, 6), weight(12, 6), weight(12, 9)], (2, 2, 3)
+    q, k, v = (ops.reshape(x @ w.tensor, (2, 5, 3, size)) for w, size in zip(weights, sizes, strict=True))
+    y = ops.attention(q, k, v, *mask, causal=causal, scale=0.5)
+    loss = ops.mean(ops.square(y))
+    updates = optimizers.get("sgd").apply(gradients(loss, [w.tensor for w in weights]), weights)
+    program = Program((x, *mask), (loss, y), tuple(updates))
+    names = kernels(program)
+    assert names.count("attention") == names.count("attention_gradient") == 1
+    assert "softmax" not in names
+    seen = numpy.array([[0, 1, 1, 0, 1], [0] * 5], bool).reshape(2, 1, 1, 5)  # of the second example, nothing
+    agree(program, [numbers(2, 5, 12), *([seen] if masked else [])], runs=2)
+
+
+def test_attention_to_oneself_without_projections_stays_open_for_its_derivative() -> None:
+    """q, k and v are one tensor: its derivative is one sum, of which the kernel gives three parts."""
+    x = feed((2, 5, 1, 4))
+    y = ops.attention(x, x, x)
+    (dx,) = gradients(ops.mean(ops.square(y)), [x])
+    assert "attention" in kernels(Program((x,), (y,)))
+    assert "attention_gradient" not in kernels(Program((x,), (y, dx)))
+    agree(Program((x,), (y, dx)), [numbers(2, 5, 1, 4)])
 
 
 def test_the_article_network_trains_in_twelve_instructions() -> None:
