@@ -61,7 +61,7 @@ from pellucid.ops.embedding import one_hot, scatter_add, take
 from pellucid.ops.images import affine_sample, affine_sample_gradient
 from pellucid.ops.linear import matmul
 from pellucid.ops.lstm import lstm, lstm_gradient
-from pellucid.ops.normalization import layer_norm, rms_norm
+from pellucid.ops.normalization import batch_norm, group_norm, layer_norm, rms_norm, standardize
 from pellucid.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
 from pellucid.ops.random import random_normal, random_uniform
 from pellucid.ops.reduce import argmax, broadcast_to, max, min, sum, sum_to
@@ -78,6 +78,7 @@ __all__ = [
     "attention_scores",
     "average_pool",
     "average_pool_gradient",
+    "batch_norm",
     "broadcast_to",
     "cast",
     "causal_mask",
@@ -99,6 +100,7 @@ __all__ = [
     "gelu",
     "greater",
     "greater_equal",
+    "group_norm",
     "hard_sigmoid",
     "isfinite",
     "l2_normalize",
@@ -150,6 +152,7 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "standardize",
     "step",
     "stop_gradient",
     "straight_through_step",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pellucid.core.graph import Tensor, composite
-from pellucid.core.spec import Shape, normalize_axes
+from pellucid.core.spec import Shape, known, normalize_axes
+from pellucid.errors import ShapeError
 from pellucid.ops.arithmetic import sqrt, square
 from pellucid.ops.composites import mean
 from pellucid.ops.reduce import Axes
@@ -28,6 +29,69 @@ def rms_norm(x: Tensor, gamma: Tensor | float = 1.0, *, axis: Axes = -1, epsilon
     """y = γ·x/√(mean of x² + ε), the mean over `axis`, whose sizes γ has. Zhang & Sennrich 2019."""
     axes = normalize_axes(axis, x.rank, "rms_norm")
     return x / sqrt(mean(square(x), axis=axes, keepdims=True) + epsilon) * _along(gamma, axes, x.shape)
+
+
+@composite
+def batch_norm(
+    x: Tensor, gamma: Tensor | float = 1.0, beta: Tensor | float = 0.0, *, axis: int = -1, epsilon: float = 1e-3
+) -> tuple[Tensor, Tensor, Tensor]:
+    """y = γ·(x - μ)/√(σ² + ε) + β, then μ and σ²: the mean and variance of each place along `axis` over all others.
+
+    Ioffe & Szegedy 2015.
+    """
+    (channels,) = normalize_axes(axis, x.rank, "batch_norm")
+    others = [i for i in range(x.rank) if i != channels]
+    average = mean(x, axis=others, keepdims=True)
+    centred = x - average
+    variance = mean(square(centred), axis=others, keepdims=True)
+    scaled = centred / sqrt(variance + epsilon) * _along(gamma, [channels], x.shape)
+    size = x.shape[channels]
+    return scaled + _along(beta, [channels], x.shape), reshape(average, (size,)), reshape(variance, (size,))
+
+
+@composite
+def standardize(
+    x: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    gamma: Tensor | float = 1.0,
+    beta: Tensor | float = 0.0,
+    *,
+    axis: int = -1,
+    epsilon: float = 1e-3,
+) -> Tensor:
+    """y = γ·(x - μ)/√(σ² + ε) + β with given μ and σ² for each place along `axis`: one scale and one shift of x."""
+    axes = normalize_axes(axis, x.rank, "standardize")
+    scale = gamma / sqrt(variance + epsilon)
+    return x * _along(scale, axes, x.shape) + _along(beta - mean * scale, axes, x.shape)
+
+
+@composite
+def group_norm(
+    x: Tensor,
+    gamma: Tensor | float = 1.0,
+    beta: Tensor | float = 0.0,
+    *,
+    groups: int = 32,
+    axis: int = -1,
+    epsilon: float = 1e-3,
+) -> Tensor:
+    """y = γ·(x - μ)/√(σ² + ε) + β, with mean and variance of each example over a group of the places along `axis` and
+    over all other axes. γ and β have the size of the axis, which `groups` must divide. Wu & He 2018.
+    """
+    (channels,) = normalize_axes(axis, x.rank, "group_norm")
+    (size,) = known(x.shape[channels : channels + 1])
+    if channels == 0 or groups < 1 or size % groups:
+        raise ShapeError(
+            f"group_norm cannot part axis {channels} of {x.spec} into {groups} equal groups; "
+            "choose a divisor of its size, and an axis that is not the batch"
+        )
+    shape = (*x.shape[:channels], groups, size // groups, *x.shape[channels + 1 :])
+    others = [i for i in range(1, len(shape)) if i != channels]
+    parts = reshape(x, shape)
+    centred = parts - mean(parts, axis=others, keepdims=True)
+    normal = centred / sqrt(mean(square(centred), axis=others, keepdims=True) + epsilon)
+    return reshape(normal, x.shape) * _along(gamma, [channels], x.shape) + _along(beta, [channels], x.shape)
 
 
 def _along(values: Tensor | float, axes: Sequence[int], shape: Shape) -> Tensor | float:
