@@ -58,6 +58,72 @@ def test_rows(shape: tuple[int, ...], kernel: str, dtype: str, threads: int) -> 
     np.testing.assert_allclose(alone, row_gradient(to_float(g), to_float(x), 1.0, 1e-3, centred)[0], 1e-5, 5e-6)
 
 
+BATCHES = [
+    (1, 1),
+    (5, 1),
+    (1, 5),
+    (7, 3),
+    (40, 6),
+    (1000, 16),
+    (33, 17),
+    (300, 100),
+    (3, 1001),
+    (2, 9, 9, 32),
+    (9000, 3),
+]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("shape", BATCHES)
+def test_batch_norm(shape: tuple[int, ...], dtype: str, threads: int) -> None:
+    rng, size, epsilon = np.random.default_rng(1), shape[-1], {"epsilon": 1e-2}
+    x, g = values(rng, shape, dtype), values(rng, shape, dtype)
+    gamma, beta = (rng.standard_normal(size).astype(np.float32) for _ in range(2))
+    vector = ("float32", (size,))
+    y, mean, variance = run("batch_norm", epsilon, [x, gamma, beta], [(dtype, shape), vector, vector], threads)
+    rows, adjoint = (to_float(array).reshape(-1, size) for array in (x, g))
+    np.testing.assert_allclose(mean, rows.mean(0), 1e-6, 1e-6)
+    np.testing.assert_allclose(variance, rows.var(0), 2e-6, 1e-6)
+    n = (rows - rows.mean(0)) / np.sqrt(rows.var(0) + 1e-2)
+    np.testing.assert_allclose(to_float(y).reshape(-1, size), n * gamma + beta, *TOLERANCE[dtype])
+    (plain, *_) = run("batch_norm", epsilon, [x, None, None], [("float32", shape), vector, vector])
+    np.testing.assert_allclose(plain.reshape(-1, size), n, *TOLERANCE["float32"])
+
+    arrays, outputs = [g, x, gamma, mean, variance], [(dtype, shape), vector, vector]
+    dx, dgamma, dbeta = run("batch_norm_gradient", epsilon, arrays, outputs, threads)
+    np.testing.assert_allclose(dbeta, adjoint.sum(0), 1e-5, 2e-5)
+    np.testing.assert_allclose(dgamma, (adjoint * n).sum(0), 1e-5, 1e-4)
+    centred = adjoint - adjoint.mean(0) - n * (adjoint * n).mean(0)
+    expected = centred * gamma / np.sqrt(rows.var(0) + 1e-2)
+    np.testing.assert_allclose(to_float(dx).reshape(-1, size), expected, TOLERANCE[dtype][0], 3 * TOLERANCE[dtype][1])
+
+
+def test_batch_norm_by_hand() -> None:
+    x = np.array([[1, 10], [3, 30]], np.float32)  # means 2 and 20, variances 1 and 100; with ε = 3 the first root is 2
+    gamma, beta = np.array([4, 0], np.float32), np.array([1, 5], np.float32)
+    outputs = [("float32", (2, 2)), ("float32", (2,)), ("float32", (2,))]
+    y, mean, variance = run("batch_norm", {"epsilon": 3.0}, [x, gamma, beta], outputs)
+    np.testing.assert_allclose(y, [[-1, 5], [3, 5]])
+    np.testing.assert_allclose([mean, variance], [[2, 20], [1, 100]])
+
+
+def test_batch_norm_of_large_means_and_of_odd_blocks() -> None:
+    """A mean 10,000 times the deviation, after a first row of zeros; and NaN, which stays in its channel."""
+    x = (1e4 + np.random.default_rng(5).standard_normal((5000, 6))).astype(np.float32)
+    x[:, 5] = np.nan
+    outputs = [("float32", x.shape), ("float32", (6,)), ("float32", (6,))]
+    y, mean, variance = run("batch_norm", {"epsilon": 0.0}, [x, None, None], outputs, 2)
+    exact = x[:, :5].astype(np.float64)
+    np.testing.assert_allclose(mean[:5], exact.mean(0), 1e-7)
+    np.testing.assert_allclose(variance[:5], exact.var(0), 2e-4)
+    np.testing.assert_allclose(y[:, :5], (exact - exact.mean(0)) / exact.std(0), atol=1e-3)
+    assert np.isnan(y[:, 5]).all()
+    x[0] = 0
+    _, _, variance = run("batch_norm", {"epsilon": 0.0}, [x, None, None], outputs, 2)
+    np.testing.assert_allclose(variance[:5], x[:, :5].astype(np.float64).var(0), 1e-5)
+
+
 def test_layer_norm_by_hand() -> None:
     x = np.array([[1, 2, 3, 6]], np.float32)  # mean 3, variance (4 + 1 + 0 + 9)/4 = 3.5; with ε = 0.5 the root is 2
     gamma, beta = np.array([1, 1, 1, 2], np.float32), np.array([0, 0, 5, 0], np.float32)
@@ -103,6 +169,10 @@ def test_refusals() -> None:
         run("layer_norm", {"epsilon": 1e-3}, [x, np.zeros(2, np.float32), None], [("float32", (2, 3))])
     with pytest.raises(ValueError, match="one shape"):
         run("layer_norm", {"epsilon": 1e-3}, [x, None, None], [("float32", (3, 2))])
+    with pytest.raises(ValueError, match="no mean"):
+        run("batch_norm", {"epsilon": 1.0}, [x[:0], None, None], [("float32", (0, 3)), *[("float32", (3,))] * 2])
+    with pytest.raises(ValueError, match="for each channel"):
+        run("batch_norm", {"epsilon": 1.0}, [x, x[0, :2], None], [("float32", (2, 3)), *[("float32", (3,))] * 2])
     with pytest.raises(ValueError, match="statistics"):
         run("layer_norm_gradient", {}, [x, x, None, np.zeros(3, np.float32)], [("float32", (2, 3))])
     assert {"layer_norm", "layer_norm_gradient", "rms_norm", "rms_norm_gradient"} <= set(native.kernels())

@@ -87,8 +87,29 @@ def scheduled(library: Any) -> Any:
     return model, NUMBER, {}
 
 
+def normalized(library: Any) -> Any:
+    layers = library.layers
+    model = library.Sequential(
+        [
+            library.Input(shape=(4,)),
+            layers.BatchNormalization(momentum=0.7, epsilon=0.01),
+            layers.Dense(6, activation="tanh"),
+            layers.LayerNormalization(),
+            layers.Reshape((2, 3)),
+            layers.BatchNormalization(axis=1, momentum=0.8, center=False),
+            layers.Flatten(),
+            layers.GroupNormalization(groups=2),
+            layers.RMSNormalization(),
+            layers.Dense(1),
+            layers.BatchNormalization(scale=False, trainable=False),
+        ]
+    )
+    model.compile(optimizer=library.optimizers.SGD(0.05), loss="mse")
+    return model, NUMBER, {}
+
+
 @pytest.mark.parametrize(
-    "make", [regression, regularized, binary, sparse, one_hot_from_logits, several_outputs, scheduled]
+    "make", [regression, regularized, binary, sparse, one_hot_from_logits, several_outputs, scheduled, normalized]
 )
 def test_training_is_as_in_keras(make: Any, keras: Any) -> None:
     theirs, y, options = make(keras)

@@ -17,6 +17,7 @@ from pellucid.core.graph import Group, Node, Tensor, composites
 from pellucid.core.spec import Shape, Spec, normalize_axes
 from pellucid.execute.cell import Cell
 from pellucid.execute.values import Values
+from pellucid.ops.reduce import Axes
 
 Members = dict[Group, list[Node]]
 
@@ -63,25 +64,33 @@ class Use:
         """One more float32 value, made by the kernel alone."""
         return _extra(self.nodes, shape)
 
-    def cell(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor], **attributes: float) -> Cell:
+    def cell(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor], **attributes: Any) -> Cell:
         """The forward pass."""
-        made = [self.values.root(value) for value in outputs]
-        return Cell(self.group.name, self.nodes, list(inputs), made, dict(attributes))
+        made = [self._made(self.nodes, value, value.shape) for value in outputs]
+        return Cell(self.group.name, self.nodes, list(inputs), made, attributes)
 
-    def gradient_cells(self, saved: Sequence[Tensor | None], *shapes: Shape) -> list[Cell]:
+    def gradient_cells(self, saved: Sequence[Tensor | None], *shapes: Shape, **attributes: Any) -> list[Cell]:
         """The derivatives: from the output's adjoint and what is saved to derivatives of `shapes`, wanted or not."""
         cells = []
         for gradient, nodes in self.gradients:
-            made = {value: self.values.root(derivative) for value, derivative in gradient.derivatives.items()}
-            wanted = [
-                made[value] if value in made and made[value].node in nodes else None for value in self.group.inputs
-            ]
+            derivatives = [gradient.derivatives.get(value) for value in self.group.inputs]
             outputs = [
-                _extra(nodes, shape) if value is None else value
-                for value, shape in zip_longest(wanted[: len(shapes)], shapes)
+                self._made(nodes, value, shape) for value, shape in zip_longest(derivatives[: len(shapes)], shapes)
             ]
-            cells.append(Cell(gradient.name, nodes, [gradient.inputs[0], *saved], outputs))
+            cells.append(Cell(gradient.name, nodes, [gradient.inputs[0], *saved], outputs, dict(attributes)))
         return cells
+
+    @property
+    def from_first(self) -> bool:
+        """Whether all derivatives are of the first output alone."""
+        rest = len(self.group.inputs) + len(self.group.outputs)
+        first = self.group.outputs[0].spec
+        return all(len(group.inputs) == 1 + rest and group.inputs[0].spec == first for group, _ in self.gradients)
+
+    def _made(self, nodes: list[Node], value: Tensor | None, shape: Shape) -> Tensor:
+        """The value that these nodes make, in whatever shape; one that nobody reads where they make none."""
+        root = None if value is None else self.values.root(value)
+        return _extra(nodes, shape) if root is None or root.node not in nodes else root
 
 
 def _extra(nodes: list[Node], shape: Shape) -> Tensor:
@@ -133,16 +142,10 @@ def _sparse_categorical_crossentropy(use: Use) -> list[Cell]:
 def _rows_normalization(use: Use) -> list[Cell]:
     """`layer_norm` and `rms_norm` over the last axis: x, γ, β → y, and each row's mean and scale for the derivative."""
     (x, *vectors), (y,) = use.group.inputs, use.group.outputs
-    if normalize_axes(use.attribute("axis"), x.rank, use.group.name) != (x.rank - 1,):
+    if not _is_last(use.attribute("axis"), x) or not (affine := _affine(vectors, x, use)):
         return []
-    given = [
-        None if use.values.number(value) == neutral and value.rank == 0 else value
-        for value, neutral in zip(vectors, (1.0, 0.0), strict=False)
-    ]
-    gamma, beta = (*given, None, None)[:2]
+    gamma, beta = affine
     size = x.shape[-1:]
-    if any(value is not None and value.shape != size for value in (gamma, beta)):
-        return []
     statistics = use.extra((2, *x.shape[:-1]))
     outputs = [y, statistics] if use.gradients else [y]
     shapes = [x.shape] if gamma is beta is None else [x.shape, size, size]
@@ -150,6 +153,33 @@ def _rows_normalization(use: Use) -> list[Cell]:
         use.cell([x, gamma, beta], outputs, epsilon=use.attribute("epsilon")),
         *use.gradient_cells([x, gamma, statistics], *shapes),
     ]
+
+
+def _batch_norm(use: Use) -> list[Cell]:
+    """x, γ, β → y, mean, variance; the derivative reads the last two."""
+    (x, *vectors), (y, mean, variance) = use.group.inputs, use.group.outputs
+    if not _is_last(use.attribute("axis"), x) or not (affine := _affine(vectors, x, use)) or not use.from_first:
+        return []
+    gamma, beta = affine
+    size, epsilon = x.shape[-1:], use.attribute("epsilon")
+    forward = use.cell([x, gamma, beta], [y, mean, variance], epsilon=epsilon)
+    _, *moments = forward.outputs
+    return [forward, *use.gradient_cells([x, gamma, *moments], x.shape, size, size, epsilon=epsilon)]
+
+
+def _is_last(axis: Axes, x: Tensor) -> bool:
+    return normalize_axes(axis, x.rank, "a fused kernel") == (x.rank - 1,)
+
+
+def _affine(vectors: Sequence[Tensor], x: Tensor, use: Use) -> tuple[Tensor | None, Tensor | None] | None:
+    """γ and β as kernels take them: a number for each place of the last axis, or absent; `None` if they are others."""
+    given = [
+        None if value.rank == 0 and use.values.number(value) == neutral else value
+        for value, neutral in zip(vectors, (1.0, 0.0), strict=False)
+    ]
+    gamma, beta = (*given, None, None)[:2]
+    fits = all(value is None or value.shape == x.shape[-1:] for value in (gamma, beta))
+    return (gamma, beta) if fits else None
 
 
 def _attention(use: Use) -> list[Cell]:
@@ -161,11 +191,10 @@ def _attention(use: Use) -> list[Cell]:
     settings = {name: use.attribute(name) for name in ("causal", "scale")}
     logsumexp = use.extra((batch, heads, queries))
     outputs = [y, logsumexp] if use.gradients else [y]
-    saved = [q, k, v, y, logsumexp, *masks]
-    cells = [use.cell([q, k, v, *masks], outputs), *use.gradient_cells(saved, q.shape, k.shape, v.shape)]
-    for cell in cells:
-        cell.attributes.update(settings)
-    return cells
+    return [
+        use.cell([q, k, v, *masks], outputs, **settings),
+        *use.gradient_cells([q, k, v, y, logsumexp, *masks], q.shape, k.shape, v.shape, **settings),
+    ]
 
 
 def _gelu(use: Use) -> list[Cell]:
@@ -182,6 +211,7 @@ def _adam(use: Use) -> list[Cell]:
 FUSED: dict[str, Callable[[Use], list[Cell]]] = {
     "adam": _adam,
     "attention": _attention,
+    "batch_norm": _batch_norm,
     "gelu": _gelu,
     "layer_norm": _rows_normalization,
     "log_softmax": _softmax,

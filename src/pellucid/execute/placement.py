@@ -69,6 +69,8 @@ HALF = {
     "attention_gradient": Half(multiplied=(0, 1, 2, 3), taken=(4,), given=(0, 1, 2)),
     "average_pool": Half(handed_on=(0,)),
     "average_pool_gradient": Half(handed_on=(0,)),
+    "batch_norm": Half(handed_on=(0,)),
+    "batch_norm_gradient": Half(handed_on=(0,), taken=(1,)),
     "convolution": Half(multiplied=(0, 1), taken=(3,)),
     "convolution_input_gradient": Half(multiplied=(0, 1), taken=(3,)),
     "convolution_kernel_gradient": Half(multiplied=(0, 1)),

@@ -35,6 +35,15 @@ class Construction:
         self.streams += 1
         return self.key, self.streams
 
+    def latest(self, variable: Variable) -> Tensor:
+        """What the updates so far leave in a variable."""
+        return next((value for other, value in self.updates if other is variable), variable.tensor)
+
+    def update(self, variable: Variable, value: Tensor) -> None:
+        """Write a value into a variable after the step, instead of what an earlier update would have written."""
+        self.updates = [update for update in self.updates if update[0] is not variable]
+        self.updates.append((variable, value))
+
     @property
     def keys(self) -> tuple[Tensor, ...]:
         """The random key as the last of a program's inputs, where a layer draws."""

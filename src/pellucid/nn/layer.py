@@ -278,6 +278,17 @@ class Layer:
         return list(dict.fromkeys([*self._variables, *(one for layer in self.sublayers for one in layer.variables)]))
 
     @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights. Setting it sets it for the layers that this one is made of, too."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = value
+        for layer in self.sublayers:
+            layer.trainable = value
+
+    @property
     def trainable_variables(self) -> list[Variable]:
         if not self.trainable:
             return []

@@ -92,7 +92,8 @@ class Network(Layer):
         """The network that `get_config` described; raises `ModelFileError` for anything else."""
         inputs, outputs = connect(config)
         network = cls(inputs, outputs, name=config["name"])
-        network.trainable = config["trainable"]
+        if not config["trainable"]:
+            network.trainable = False
         return network
 
 

@@ -118,7 +118,7 @@ def hard_sigmoid(x: Tensor) -> Tensor:
 
 
 @composite
-def l2_normalize(x: Tensor, *, axis: int = -1, epsilon: float = 1e-12) -> Tensor:
+def l2_normalize(x: Tensor, *, axis: Axes = -1, epsilon: float = 1e-12) -> Tensor:
     """y = x / √max(Σᵢ xᵢ², ε)."""
     return x / sqrt(maximum(sum(square(x), axis=axis, keepdims=True), epsilon))
 

@@ -104,5 +104,6 @@ class Sequential(Model):
         model = cls(name=config["name"])
         model._entry = inputs[0]
         model._connect(inputs, outputs)
-        model.trainable = config["trainable"]
+        if not config["trainable"]:
+            model.trainable = False
         return model

@@ -7,7 +7,13 @@ from pellucid.nn.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv
 from pellucid.nn.layers.core import Dense, Embedding, Identity, Input, InputLayer, Masking
 from pellucid.nn.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from pellucid.nn.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
-from pellucid.nn.layers.normalization import LayerNormalization
+from pellucid.nn.layers.normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 from pellucid.nn.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -35,8 +41,16 @@ from pellucid.nn.layers.preprocessing import (
     Rescaling,
 )
 from pellucid.nn.layers.recurrent import LSTM, RNN, StackedRNNCells
-from pellucid.nn.layers.regularization import Dropout
-from pellucid.nn.layers.reshaping import Flatten, Reshape
+from pellucid.nn.layers.regularization import (
+    ActivityRegularization,
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+    SpatialDropout2D,
+)
+from pellucid.nn.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from pellucid.nn.layers.resizing import Cropping1D, Cropping2D, UpSampling1D, ZeroPadding1D, ZeroPadding2D
 from pellucid.nn.layers.wrapping import TimeDistributed
 
@@ -45,12 +59,15 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "ActivityRegularization",
     "Add",
+    "AlphaDropout",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
     "AvgPool1D",
     "AvgPool2D",
+    "BatchNormalization",
     "CategoryEncoding",
     "Concatenate",
     "Conv1D",
@@ -66,6 +83,8 @@ __all__ = [
     "Embedding",
     "FillMissing",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAvgPool1D",
@@ -74,6 +93,7 @@ __all__ = [
     "GlobalMaxPool2D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Identity",
     "Input",
     "InputLayer",
@@ -91,20 +111,26 @@ __all__ = [
     "Multiply",
     "Normalization",
     "PReLU",
+    "Permute",
     "PiecewiseLinearEncoding",
+    "RMSNormalization",
     "RandomFlip",
     "RandomRotation",
     "RandomTranslation",
     "RandomZoom",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "SeparableConv1D",
     "SeparableConv2D",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
     "StackedRNNCells",
     "Subtract",
     "TimeDistributed",
+    "UnitNormalization",
     "UpSampling1D",
     "ZeroPadding1D",
     "ZeroPadding2D",

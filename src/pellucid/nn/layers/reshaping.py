@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import numpy
+
 from pellucid import ops
-from pellucid.core.graph import Tensor
+from pellucid.core.graph import Tensor, tensor
 from pellucid.core.spec import show_shape
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import arguments
@@ -34,6 +36,47 @@ class Flatten(Layer):
         if self.data_format == "channels_first" and x.rank > 2:
             x = ops.transpose(x, (0, *range(2, x.rank), 1))
         return ops.reshape(x, (x.shape[0], prod(size for size in x.shape[1:] if size is not None)))
+
+
+class Permute(Layer):
+    """The feature axes in another order, counted from 1: axis i of y is axis `dims[i - 1]` of x.
+
+    >>> from pellucid.nn.layers import Input
+    >>> Permute((2, 1))(Input(shape=(10, 64))).shape
+    (None, 64, 10)
+    """
+
+    def __init__(self, dims: Sequence[int], **options: Any) -> None:
+        super().__init__(**options)
+        if not isinstance(dims, (list, tuple)) or sorted(dims) != list(range(1, len(dims) + 1)):
+            raise ArgumentError(
+                f"Permute: dims must name each feature axis once, counted from 1, such as (2, 1), got {dims!r}"
+            )
+        self.dims = tuple(int(axis) for axis in dims)
+
+    def call(self, x: Tensor) -> Tensor:
+        if x.rank != len(self.dims) + 1:
+            raise ShapeError(f"Permute: {self.dims} names {len(self.dims)} feature axes of {show_shape(x.shape)}")
+        return ops.transpose(x, (0, *self.dims))
+
+
+class RepeatVector(Layer):
+    """The features of an example n times, one after another. Shapes: [batch, features] → [batch, n, features].
+
+    >>> from pellucid.nn.layers import Input
+    >>> RepeatVector(3)(Input(shape=(32,))).shape
+    (None, 3, 32)
+    """
+
+    def __init__(self, n: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.n = arguments.whole("RepeatVector", "n", n)
+
+    def call(self, x: Tensor) -> Tensor:
+        if x.rank != 2:
+            raise ShapeError(f"RepeatVector needs [batch, features], got {show_shape(x.shape)}")
+        result: Tensor = ops.expand_dims(x, 1) * tensor(numpy.ones((1, self.n, 1), x.dtype))
+        return result
 
 
 class Reshape(Layer):
