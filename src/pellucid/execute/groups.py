@@ -66,7 +66,11 @@ class Use:
 
     def cell(self, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor], **attributes: Any) -> Cell:
         """The forward pass."""
-        made = [self._made(self.nodes, value, value.shape) for value in outputs]
+        roots = [self.values.root(value) for value in outputs]
+        made = [
+            root if root is value or root.node in self.nodes else self.extra(value.shape)  # given, and not made here
+            for root, value in zip(roots, outputs, strict=True)
+        ]
         return Cell(self.group.name, self.nodes, list(inputs), made, attributes)
 
     def gradient_cells(self, saved: Sequence[Tensor | None], *shapes: Shape, **attributes: Any) -> list[Cell]:
@@ -74,8 +78,10 @@ class Use:
         cells = []
         for gradient, nodes in self.gradients:
             derivatives = [gradient.derivatives.get(value) for value in self.group.inputs]
+            roots = [None if value is None else self.values.root(value) for value in derivatives]
             outputs = [
-                self._made(nodes, value, shape) for value, shape in zip_longest(derivatives[: len(shapes)], shapes)
+                _extra(nodes, shape) if root is None or root.node not in nodes else root
+                for root, shape in zip_longest(roots[: len(shapes)], shapes)
             ]
             cells.append(Cell(gradient.name, nodes, [gradient.inputs[0], *saved], outputs, dict(attributes)))
         return cells
@@ -86,11 +92,6 @@ class Use:
         rest = len(self.group.inputs) + len(self.group.outputs)
         first = self.group.outputs[0].spec
         return all(len(group.inputs) == 1 + rest and group.inputs[0].spec == first for group, _ in self.gradients)
-
-    def _made(self, nodes: list[Node], value: Tensor | None, shape: Shape) -> Tensor:
-        """The value that these nodes make, in whatever shape; one that nobody reads where they make none."""
-        root = None if value is None else self.values.root(value)
-        return _extra(nodes, shape) if root is None or root.node not in nodes else root
 
 
 def _extra(nodes: list[Node], shape: Shape) -> Tensor:
