@@ -2,9 +2,12 @@
 // `convolution_kernel_gradient`).
 //
 //     convolution_product.hpp   the convolution, and the gradient of its input
+//     convolution_scatter.hpp   the gradient of its input, where that has few channels
+//     convolution_scatter.hpp   the gradient of its input, where that has few channels
 //     convolution_kernel.hpp    the gradient of its kernel
 #include "convolution_kernel.hpp"
 #include "convolution_product.hpp"
+#include "convolution_scatter.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 namespace {
@@ -54,6 +57,7 @@ std::unique_ptr<Kernel> make_convolution_input_gradient(const Attributes& attrib
   const ConvolutionShape s = convolution_shape(name, attributes, y, w, g);
   const Output output = output_of(name, attributes, y, at(inputs, 2), at(inputs, 3));
   if (y.size() == 0) return nullptr;
+  if (ConvolutionScatter::takes(s)) return std::make_unique<ConvolutionScatter>(s, g, w, output, context.threads);
   return std::make_unique<ConvolutionProduct>(ConvolutionProduct::Problem{.source = g,
                                                                           .batch = s.batch,
                                                                           .rows = s.height.output,
