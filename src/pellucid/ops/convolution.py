@@ -65,30 +65,26 @@ class Convolution(Sliding):
         first = m // (filters // self.groups) * share
         parts = [
             ((b, *place, first + c), (*tap, c, m))
-            for at, tap, place in self.meetings(x.shape[1:-1], kernel)
-            if at == tuple(window)
+            for _, tap, place in self.meetings([tuple(window)], kernel, x.shape[1:-1])
             for c in range(share)
         ]
         return Sum(x[one] * w[other] for one, other in parts)
 
     @classmethod
     def samples(cls) -> list[Sample]:
-        one, none = ((1, 1), ((0, 0), (0, 0)), (1, 1), 1), numpy.zeros
+        none, flat = numpy.zeros, ((0, 0), (0, 0))
+        plain, grouped = cls((1, 1), flat, (1, 1), 1), cls((1, 1), flat, (1, 1), 2)
+        unmoved, cut = cls((0, 1), flat, (1, 1), 1), cls((1,), ((-1, 0),), (1,), 1)
+        sequence = cls((1,), ((0, 0),), (1,), 1)
         return [
             *(Sample(cls(*given), (x, w)) for given, x, w, _ in cls.drawn()),
-            Sample(cls(*one), (none((1, 2, 2, 1)), none((3, 3, 1, 1))), error=ShapeError),
-            Sample(cls(*one), (none((1, 4, 4, 3)), none((3, 3, 1, 1))), error=ShapeError),
-            Sample(cls(*one), (none((1, 4, 4)), none((3, 3, 1, 1))), error=ShapeError),
-            Sample(
-                cls((1, 1), ((0, 0), (0, 0)), (1, 1), 2), (none((1, 3, 3, 3)), none((1, 1, 1, 2))), error=ShapeError
-            ),
-            Sample(
-                cls((0, 1), ((0, 0), (0, 0)), (1, 1), 1), (none((1, 3, 3, 1)), none((1, 1, 1, 1))), error=ShapeError
-            ),
-            Sample(cls((1,), ((-1, 0),), (1,), 1), (none((1, 3, 1)), none((1, 1, 1))), error=ShapeError),
-            Sample(
-                cls((1,), ((0, 0),), (1,), 1), (none((1, 3, 1), "int32"), none((1, 1, 1), "int32")), error=DtypeError
-            ),
+            Sample(plain, (none((1, 2, 2, 1)), none((3, 3, 1, 1))), error=ShapeError),
+            Sample(plain, (none((1, 4, 4, 3)), none((3, 3, 1, 1))), error=ShapeError),
+            Sample(plain, (none((1, 4, 4)), none((3, 3, 1, 1))), error=ShapeError),
+            Sample(grouped, (none((1, 3, 3, 3)), none((1, 1, 1, 2))), error=ShapeError),
+            Sample(unmoved, (none((1, 3, 3, 1)), none((1, 1, 1, 1))), error=ShapeError),
+            Sample(cut, (none((1, 3, 1)), none((1, 1, 1))), error=ShapeError),
+            Sample(sequence, (none((1, 3, 1), "int32"), none((1, 1, 1), "int32")), error=DtypeError),
         ]
 
 
@@ -146,7 +142,7 @@ class ConvolutionInputGradient(Sliding):
         group, own = divmod(c, share)
         parts = [
             ((b, *window, m), (*tap, own, m))
-            for window, tap, place in self.meetings(self.sizes, kernel)
+            for window, tap, place in self.meetings(numpy.ndindex(g.shape[1:-1]), kernel, self.sizes)
             if place == tuple(at)
             for m in range(group * each, (group + 1) * each)
         ]
@@ -213,7 +209,7 @@ class ConvolutionKernelGradient(Sliding):
         parts = [
             ((b, *place, channel), (b, *window, m))
             for b in range(x.shape[0])
-            for window, tap, place in self.meetings(x.shape[1:-1], self.sizes)
+            for window, tap, place in self.meetings(numpy.ndindex(g.shape[1:-1]), self.sizes, x.shape[1:-1])
             if tap == tuple(at)
         ]
         return Sum(x[one] * g[other] for one, other in parts)

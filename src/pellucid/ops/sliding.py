@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -132,6 +132,7 @@ class Sliding(Op):
 
     @property
     def shared(self) -> dict[str, Any]:
+        """The attributes that all three ops have."""
         return {item.name: getattr(self, item.name) for item in fields(Sliding)}
 
     def by_windows(self, x: Tensor, w: Tensor) -> Tensor:
@@ -148,9 +149,11 @@ class Sliding(Op):
 
     # Terms and samples
 
-    def meetings(self, sizes: Sequence[int], kernel: Sequence[int]) -> Iterator[tuple[Place, Place, Place]]:
-        """Which element of the image each window has under each place of the kernel, but for padding: all three."""
-        for window in numpy.ndindex(*self.counts(sizes, kernel)):
+    def meetings(
+        self, windows: Iterable[Place], kernel: Sequence[int], sizes: Sequence[int]
+    ) -> Iterator[tuple[Place, Place, Place]]:
+        """Each window, each place of the kernel, and the element of the image under it, but for padding."""
+        for window in windows:
             for tap in numpy.ndindex(*kernel):
                 settings = zip(window, tap, self.strides, self.dilation, self.padding, strict=True)
                 place = tuple(s * i + d * k - before for i, k, s, d, (before, _) in settings)
