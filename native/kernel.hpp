@@ -116,6 +116,7 @@ struct Registration {
   const char* name;
   Factory factory;
   bool in_place;  // an output may be written onto an input of the same size in bytes
+  bool sparing;   // outputs may be absent: nobody reads them
   const Registration* next = nullptr;
 };
 
@@ -133,10 +134,11 @@ inline void require(bool condition, const char* message) {
 
 #define PELLUCID_TEXT_OF(x) #x
 #define PELLUCID_TEXT(x) PELLUCID_TEXT_OF(x)
-#define PELLUCID_REGISTER(name, factory, in_place)                                                               \
+#define PELLUCID_REGISTER(name, factory, in_place, sparing)                                                      \
   static constinit ::pellucid::Registration factory##_registration{PELLUCID_TEXT(PELLUCID_LEVEL), name, factory, \
-                                                                   in_place};                                    \
+                                                                   in_place, sparing};                           \
   [[maybe_unused]] static const bool factory##_registered = ::pellucid::register_kernel(factory##_registration);
 
-#define REGISTER_KERNEL(name, factory) PELLUCID_REGISTER(name, factory, false)
-#define REGISTER_IN_PLACE_KERNEL(name, factory) PELLUCID_REGISTER(name, factory, true)
+#define REGISTER_KERNEL(name, factory) PELLUCID_REGISTER(name, factory, false, false)
+#define REGISTER_IN_PLACE_KERNEL(name, factory) PELLUCID_REGISTER(name, factory, true, false)
+#define REGISTER_SPARING_KERNEL(name, factory) PELLUCID_REGISTER(name, factory, false, true)

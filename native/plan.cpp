@@ -53,7 +53,8 @@ void Plan::check() const {
     } catch (const std::invalid_argument& error) {
       refuse("instruction " + std::to_string(i) + ", " + instruction.kernel + ": " + error.what());
     }
-    for (const int id : instruction.outputs) written[root(id)] = true;
+    for (const int id : instruction.outputs)
+      if (id >= 0) written[root(id)] = true;
   }
 }
 
@@ -63,6 +64,7 @@ void Plan::check(const Instruction& instruction) const {
     if (id < -1 || id >= size()) refuse("there is no " + buffer_text(id));
   for (std::size_t i = 0; i < instruction.outputs.size(); ++i) {
     const int id = instruction.outputs[i];
+    if (id == -1 && registration.sparing) continue;
     if (id < 0 || id >= size()) refuse("there is no " + buffer_text(id));
     if (const Kind of = buffers_[root(id)].kind; of == Kind::constant || of == Kind::input)
       refuse(buffer_text(id) + " is a constant or an input: not written by instructions");
@@ -80,7 +82,8 @@ std::vector<Storage> Plan::assign_storages(std::vector<std::size_t>& storage_of)
   for (std::size_t i = 0; i < instructions_.size(); ++i) {
     for (const int id : instructions_[i].inputs)
       if (id >= 0) last_use[root(id)] = i;
-    for (const int id : instructions_[i].outputs) last_use[root(id)] = i;
+    for (const int id : instructions_[i].outputs)
+      if (id >= 0) last_use[root(id)] = i;
   }
   std::vector<Storage> storages;
   std::vector<bool> inherited(buffers_.size());
@@ -89,6 +92,7 @@ std::vector<Storage> Plan::assign_storages(std::vector<std::size_t>& storage_of)
     const bool in_place = find_kernel(instruction.kernel).in_place;
     for (const int output : instruction.outputs) {
       const int id = root(output);
+      if (id < 0) continue;
       if (buffers_[id].kind != Kind::temporary || storage_of[id] != nothing) continue;
       const std::size_t bytes = views_[id].bytes();
       for (const int shown : instruction.inputs) {
@@ -160,7 +164,7 @@ void Plan::build() {
     const Instruction& instruction = instructions_[i];
     std::vector<View> inputs, outputs;
     for (const int id : instruction.inputs) inputs.push_back(id < 0 ? View{} : views_[id]);
-    for (const int id : instruction.outputs) outputs.push_back(views_[id]);
+    for (const int id : instruction.outputs) outputs.push_back(id < 0 ? View{} : views_[id]);
     try {
       std::unique_ptr<Kernel> kernel =
           find_kernel(instruction.kernel).factory(instruction.attributes, inputs, outputs, {threads_, &bad_id_});

@@ -27,8 +27,8 @@ struct Buffer {
 struct Instruction {
   std::string kernel;
   Attributes attributes;
-  std::vector<int> inputs;  // buffer ids; -1: absent
-  std::vector<int> outputs;
+  std::vector<int> inputs;   // buffer ids; -1: absent
+  std::vector<int> outputs;  // likewise: some kernels do without outputs that nobody reads
 };
 
 class Plan {

@@ -93,6 +93,6 @@ std::unique_ptr<Kernel> make_lstm_gradient(const Attributes& attributes, Views i
 }
 
 }  // namespace
-REGISTER_KERNEL("lstm", make_lstm)
-REGISTER_KERNEL("lstm_gradient", make_lstm_gradient)
+REGISTER_SPARING_KERNEL("lstm", make_lstm)
+REGISTER_SPARING_KERNEL("lstm_gradient", make_lstm_gradient)
 }  // namespace pellucid::PELLUCID_LEVEL

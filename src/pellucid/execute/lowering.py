@@ -21,6 +21,7 @@ from pellucid.ops.conversions import Cast
 Buffer = tuple[Any, ...]  # (kind, dtype, shape), of a view (…, buffer)
 Instruction = tuple[str, dict[str, Any], list[int], list[int]]
 
+SPARING = ("lstm", "lstm_gradient")  # the kernels that do without outputs that nothing reads
 ORDERED = ("maximum", "minimum", "less", "less_equal", "greater", "greater_equal")  # of int32: uint32 has other ones
 
 
@@ -58,6 +59,8 @@ class _Lowering:
         self.views: dict[tuple[int, tuple[int, ...]], int] = {}
         self.halves: dict[Tensor, int] = {}  # bfloat16 copies for products
         self.outputs = {self.values.root(value) for value in program.outputs}
+        read = (value for cell in fusion.cells for value in cell.inputs if value is not None)
+        self.read = {*map(self.values.root, read), *self.values.targets}
         self.in_half = stored_in_half(program, fusion) if self.half else set()
         self.in_place = stored_in_place(program, fusion)
         for value in program.inputs:
@@ -137,7 +140,12 @@ class _Lowering:
         elif cell.kernel == "adam":
             self._emit_adam(cell)
         else:
-            self._add(cell.kernel, cell.attributes, self._read(cell), [self._out(value) for value in cell.outputs])
+            outputs = [-1 if self._spared(cell, value) else self._out(value) for value in cell.outputs]
+            self._add(cell.kernel, cell.attributes, self._read(cell), outputs)
+
+    def _spared(self, cell: Cell, value: Tensor) -> bool:
+        """Whether a kernel need not write an output, because nothing reads it."""
+        return cell.kernel in SPARING and value not in self.read
 
     def _emit_product(self, cell: Cell) -> None:
         inputs = self._read(cell)

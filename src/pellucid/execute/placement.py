@@ -50,17 +50,18 @@ class Half:
     """Where a kernel takes and gives bfloat16 in place of float32.
 
     multiplied: operands of its products, which are rounded to bfloat16; handed_on: operands that its result repeats or
-    combines, worth keeping in bfloat16 when the result is; taken: others that it reads in either; given: the outputs
-    that it can write in either.
+    combines, worth keeping in bfloat16 when the result is; saved: operands as long as the sequence, worth keeping so
+    wherever what makes them can; taken: others that it reads in either; given: the outputs that it can write in either.
     """
 
     multiplied: tuple[int, ...] = ()
     handed_on: tuple[int, ...] = ()
+    saved: tuple[int, ...] = ()
     taken: tuple[int, ...] = ()
     given: tuple[int, ...] = (0,)
 
     def reads(self, place: int) -> bool:
-        return place in self.multiplied or place in self.handed_on or place in self.taken
+        return any(place in places for places in (self.multiplied, self.handed_on, self.saved, self.taken))
 
 
 # The kernels that know bfloat16; besides them `elementwise`, which takes and gives it anywhere, and `adam`'s gradients.
@@ -78,6 +79,8 @@ HALF = {
     "gelu_gradient": Half(handed_on=(0, 1)),
     "layer_norm": Half(taken=(0,)),
     "layer_norm_gradient": Half(taken=(0, 1)),
+    "lstm": Half(multiplied=(1,), saved=(0,), given=(0, 2, 3)),
+    "lstm_gradient": Half(multiplied=(0,), saved=(3, 5), taken=tuple(range(6, 13)), given=(0, 3)),
     "matmul": Half(multiplied=(0, 1), handed_on=(3,), taken=(4,), given=(0, 1)),
     "max_pool": Half(handed_on=(0,)),
     "max_pool_gradient": Half(handed_on=(1,), taken=(0,)),
@@ -108,8 +111,9 @@ def stored_in_half(program: Program, fusion: Fusion) -> set[Tensor]:
         return place in HALF.get(cell.kernel, NO_HALF).multiplied
 
     def wants(cell: Cell, place: int) -> bool:
-        hands_on = place in HALF.get(cell.kernel, NO_HALF).handed_on
-        return multiplies(cell, place) or (hands_on and cell.outputs[0] in stored)
+        half = HALF.get(cell.kernel, NO_HALF)
+        hands_on = place in half.handed_on and cell.outputs[0] in stored
+        return multiplies(cell, place) or place in half.saved or hands_on
 
     def takes(cell: Cell, place: int) -> bool:
         return cell.kernel == "elementwise" or HALF.get(cell.kernel, NO_HALF).reads(place)
