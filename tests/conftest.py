@@ -5,5 +5,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-for folder in ("cli", "execute", "native", "ops"):
+for folder in ("cli", "data", "execute", "native", "ops"):
     sys.path.append(str(Path(__file__).parent / folder))

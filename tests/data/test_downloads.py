@@ -6,13 +6,13 @@ import gzip
 import hashlib
 import io
 import sys
-import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from archives import tar
 
 from pellucid.data import downloads
 from pellucid.data.downloads import Archive, File, GzipFile
@@ -159,21 +159,6 @@ def test_gzip_is_checked_by_its_content(server: Server) -> None:
     server.content = b"no gzip at all"
     with pytest.raises(DataError, match=r"not other\.gz"):
         GzipFile("other.gz", server.address, digest(CONTENT)).read()
-
-
-def tar(members: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:
-    """A compressed archive of files, and of symbolic links."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-        for name, target in (links or {}).items():
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = tarfile.SYMTYPE, target
-            archive.addfile(member)
-    return packed.getvalue()
 
 
 FILES = {"a.txt": b"first", "b.txt": b"second"}

@@ -96,9 +96,10 @@ def test_refusals(texts: Path) -> None:
         (
             {"class_names": ["empty"]},
             DataError,
-            "no files for anything that end in .txt, each in the folder of its class",
+            r"has no files for use that end in \.txt, each in the folder of its class",
         ),
         ({"batch_size": 0}, ArgumentError, "batch_size"),
+        ({"seed": -1}, ArgumentError, "seed must be"),
     ]:
         with pytest.raises(kind, match=message):
             read(texts, **options)
@@ -175,6 +176,8 @@ def test_images_that_cannot_be_read(tmp_path: Path, image: Callable[..., Any], m
     for options in ({"color_mode": "rgbx"}, {"interpolation": "cubic"}):
         with pytest.raises(UnknownNameError):
             image_dataset_from_directory(tmp_path, **options)
+        with pytest.raises(UnknownNameError):
+            read_image(path, **options)
     with pytest.raises(ArgumentError, match="image_size"):
         image_dataset_from_directory(tmp_path, image_size=(0, 5))
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)

@@ -41,6 +41,9 @@ def test_streams() -> None:
     for size in (0, -1, 1.5, True, None):
         with pytest.raises(ArgumentError, match="batch_size"):
             Stream(lambda rows: rows, 3, size)
+    for seed in (-1, 0.5, True):
+        with pytest.raises(ArgumentError, match="seed"):
+            Stream(lambda rows: rows, 3, 1, seed=seed)
 
 
 # Padding

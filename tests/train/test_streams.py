@@ -35,7 +35,10 @@ def threads() -> set[str]:
 
 def test_a_stream_trains_as_its_batches_do() -> None:
     first, second, third = model(), model(), model()
-    history = first.fit(windows(), epochs=2, verbose=0).history
+    fitted = first.fit(windows(), epochs=2, verbose=0, validation_data=windows())
+    history = fitted.history
+    assert fitted.params["steps"] == 6
+    assert len(history["val_loss"]) == 2
     stream = windows()
     for _ in range(2):
         second.fit(list(stream), verbose=0)

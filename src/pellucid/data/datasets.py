@@ -10,7 +10,7 @@ import gzip
 from collections.abc import Callable
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,16 +42,17 @@ TextSets = tuple[tuple[list[str], Labels], tuple[list[str], Labels]]
 Pairs = tuple[list[str], list[str]]
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 
-class Loader(Generic[_T]):
+class Loader(Generic[_P, _T]):
     """A function that returns a data set, which answers to Keras's `load_data` as well."""
 
-    def __init__(self, load_data: Callable[..., _T]) -> None:
+    def __init__(self, load_data: Callable[_P, _T]) -> None:
         self.load_data = load_data
         update_wrapper(self, load_data)
 
-    def __call__(self, *args: Any, **options: Any) -> _T:
+    def __call__(self, *args: _P.args, **options: _P.kwargs) -> _T:
         return self.load_data(*args, **options)
 
     def __repr__(self) -> str:

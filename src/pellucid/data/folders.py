@@ -63,10 +63,10 @@ class Folder:
         if self.label_mode == "binary" and found.class_names is not None and len(found.class_names) != 2:
             raise ArgumentError(f'label_mode="binary" is for two classes; there are {len(found.class_names)}')
         parts = self._parts(found)
-        for name, part in parts.items():
+        for purpose, part in parts.items():
             if not part.paths:
                 raise DataError(
-                    f"{os.fspath(self.directory)} has no files for {name} that end in {', '.join(endings)}"
+                    f"{os.fspath(self.directory)} has no files for {purpose} that end in {', '.join(endings)}"
                     + (", each in the folder of its class" * (self.labels == "inferred"))
                 )
         streams = [self._stream(part, read, seed) for part in parts.values()]
@@ -87,6 +87,8 @@ class Folder:
             raise ArgumentError("validation_split and subset go together: give both or neither")
         if self.validation_split is not None and not 0 < self.validation_split < 1:
             raise ArgumentError(f"validation_split must be between 0 and 1, got {self.validation_split}")
+        if self.seed is not None and not 0 <= self.seed < 2**32:
+            raise ArgumentError(f"seed must be from 0 to 2³²-1, got {self.seed}")
         if self.validation_split is not None and self.shuffle and self.seed is None:
             raise ArgumentError(
                 "validation_split with shuffle needs a seed: without one the two subsets would share files"
@@ -136,13 +138,12 @@ class Folder:
         return replace(found, paths=[found.paths[row] for row in order], labels=labels)
 
     def _parts(self, found: Listing) -> dict[str, Listing]:
-        """What is for training, validation or everything; the last files are held out."""
+        """The files by what they are for; the last ones are held out for validation."""
         if self.validation_split is None:
-            return {"anything": found}
-        held = int(self.validation_split * len(found.paths))
-        first = len(found.paths) - held
+            return {"use": found}
+        first = len(found.paths) - int(self.validation_split * len(found.paths))
         parts = {"training": found.part(slice(first)), "validation": found.part(slice(first, None))}
-        return parts if self.subset == "both" else {str(self.subset): parts[str(self.subset)]}
+        return {purpose: part for purpose, part in parts.items() if self.subset in (purpose, "both")}
 
     def _stream(self, files: Listing, read: Callable[[list[str]], Any], seed: int) -> Stream:
         labels = self._encoded(files)

@@ -52,10 +52,7 @@ def image_dataset_from_directory(
     Pixels are averaged where an image is made smaller, so that fine patterns leave no false ones; Keras picks some.
     Raises `DataError` with the name of a file that is damaged, `ArgumentError` for options.
     """
-    if color_mode not in _MODES:
-        raise UnknownNameError("color_mode", color_mode, _MODES)
-    if interpolation not in _INTERPOLATIONS:
-        raise UnknownNameError("interpolation", interpolation, _INTERPOLATIONS)
+    _need_known(color_mode, interpolation)
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     if min(height, width) < 1:
         raise ArgumentError(f"image_size must be (height, width) of at least one pixel each, got {image_size}")
@@ -80,6 +77,7 @@ def read_image(
     crop_to_aspect_ratio: bool = False,
 ) -> NDArray[np.uint8]:
     """The pixels of an image file, uint8 [height, width, channels]; options as in `image_dataset_from_directory`."""
+    _need_known(color_mode, interpolation)
     pillow = _pillow()
     try:
         with pillow.Image.open(path) as image:
@@ -94,6 +92,13 @@ def read_image(
     except (OSError, SyntaxError, ValueError, pillow.Image.DecompressionBombError) as error:  # what Pillow raises
         raise DataError(f"{os.fspath(path)} is no image that can be read: {error}") from None
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _need_known(color_mode: str, interpolation: str) -> None:
+    if color_mode not in _MODES:
+        raise UnknownNameError("color_mode", color_mode, _MODES)
+    if interpolation not in _INTERPOLATIONS:
+        raise UnknownNameError("interpolation", interpolation, _INTERPOLATIONS)
 
 
 def _largest(width: int, height: int, ratio: float) -> tuple[float, float, float, float]:

@@ -36,6 +36,8 @@ class Stream:
     ) -> None:
         if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ArgumentError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
+            raise ArgumentError(f"seed must be a whole number of at least 0, got {seed!r}")
         self.make, self.rows, self.batch_size, self.shuffle = make, rows, int(batch_size), shuffle
         self.seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
         self.class_names, self.file_paths = class_names, file_paths

@@ -244,10 +244,10 @@ class TextVectorization:
         """What `save` wrote. Raises `DataError` for any other file."""
         try:
             config = json.loads(Path(path).read_bytes())
-            if config.pop("pellucid") != "TextVectorization":
-                raise ValueError("it holds something else")
+            if config.pop("pellucid") != "TextVectorization" or isinstance(config.get("vocabulary"), str):
+                raise ValueError("it holds something else")  # also where it names another file to be read
             return cls.from_config(config)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"{os.fspath(path)} is no saved TextVectorization: {error}") from None
 
 

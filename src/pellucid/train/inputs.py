@@ -112,6 +112,15 @@ def as_stream(x: Any, y: Any) -> Iterable[Any] | None:
     return source
 
 
+def length(source: Any) -> int | None:
+    """How many batches one pass over an iterable has, where it says so.
+
+    >>> length([([[1.0]], [0])]), length(iter([])) is None
+    (1, True)
+    """
+    return len(source) if hasattr(source, "__len__") else None
+
+
 def refuse_for_batches(**options: Any) -> None:
     """Raise `ArgumentError` for an option that only arrays can have."""
     for name, value in options.items():

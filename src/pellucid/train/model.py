@@ -185,7 +185,7 @@ class Model(Network):
                 feeding.need_count("steps_per_epoch", steps_per_epoch, least=1)
         validate = self._validation(held, validation_data, validation_batch_size, validation_steps)
         batch = feeding.batch_size(batch_size, data.rows) if data else None
-        steps_each = -(-data.rows // batch) if data and batch else steps_per_epoch
+        steps_each = -(-data.rows // batch) if data and batch else steps_per_epoch or feeding.length(source)
         display = progress(verbose, epochs, steps_each)
         with closing(display) if display else nullcontext():
             listeners = Callbacks(callbacks, display)
