@@ -13,7 +13,7 @@ from pellucid.errors import ShapeError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-EXECUTORS = ("numpy", *(["native"] if find_spec("pellucid._native") else []))
+EXECUTORS = ["numpy", *(name for name, needs in (("native", "pellucid._native"), ("xla", "jax")) if find_spec(needs))]
 RNG = np.random.default_rng(8)
 IMAGES = RNG.normal(size=(28, 8, 7, 1)).astype(np.float32)  # the last batch of 8 is of 4
 LABELS = (IMAGES[:, :4].mean((1, 2, 3)) > IMAGES[:, 4:].mean((1, 2, 3))).astype(int)
