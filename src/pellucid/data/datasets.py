@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from functools import update_wrapper
 from pathlib import Path
-from typing import Generic, ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,18 +44,19 @@ _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
 
-class Loader(Generic[_P, _T]):
-    """A function that returns a data set, which answers to Keras's `load_data` as well."""
+class Loader(Protocol[_P, _T]):
+    """A function that returns a data set, and that Keras's `load_data` names as well."""
 
-    def __init__(self, load_data: Callable[_P, _T]) -> None:
-        self.load_data = load_data
-        update_wrapper(self, load_data)
+    load_data: Callable[_P, _T]
 
-    def __call__(self, *args: _P.args, **options: _P.kwargs) -> _T:
-        return self.load_data(*args, **options)
+    def __call__(self, *args: _P.args, **options: _P.kwargs) -> _T: ...
 
-    def __repr__(self) -> str:
-        return f"<pellucid.datasets.{self.load_data.__name__}>"
+
+def loader(function: Callable[_P, _T]) -> Loader[_P, _T]:
+    """The function, which from now on is its own `load_data` too."""
+    made = cast("Loader[_P, _T]", function)
+    made.load_data = function
+    return made
 
 
 # Tables
@@ -101,7 +101,7 @@ _MNIST = [
 ]
 
 
-@Loader
+@loader
 def mnist() -> ImageSets:
     """Handwritten digits: `(x_train, y_train), (x_test, y_test)`, uint8 images [60000, 28, 28] and labels [60000] 0…9.
 
@@ -131,7 +131,7 @@ _FASHION = [
 ]
 
 
-@Loader
+@loader
 def fashion_mnist() -> ImageSets:
     """Articles of clothing in the shapes of `mnist`: uint8 images [60000, 28, 28], labels [60000] 0…9; 10,000 to test.
 
@@ -154,7 +154,7 @@ _CIFAR100 = File(
 )
 
 
-@Loader
+@loader
 def cifar10() -> ImageSets:
     """Small photographs: uint8 images [50000, 32, 32, 3] and labels [50000, 1] 0…9; 10,000 to test.
 
@@ -166,7 +166,7 @@ def cifar10() -> ImageSets:
     return _cifar(train, 1, 0), _cifar(files["test_batch"], 1, 0)
 
 
-@Loader
+@loader
 def cifar100(label_mode: str = "fine") -> ImageSets:
     """Small photographs, as `cifar10`, of 100 classes, or of 20 with `label_mode="coarse"`.
 
@@ -203,7 +203,7 @@ _SHAKESPEARE = File(
 )
 
 
-@Loader
+@loader
 def tiny_shakespeare() -> str:
     """Plays by Shakespeare as one text of 1,115,394 characters, 65 of them distinct.
 
@@ -230,7 +230,7 @@ _POLARITY = _Polarity(
 )
 
 
-@Loader
+@loader
 def sentence_polarity() -> TextSets:
     """Sentences of film reviews, lower case and split at blanks, with labels 1 for praise and 0 for blame.
 
@@ -255,7 +255,7 @@ _IMDB = File(
 )
 
 
-@Loader
+@loader
 def imdb_reviews() -> TextSets:
     """Film reviews as they were written, 25,000 to train and 25,000 to test, with labels 1 for praise and 0 for blame.
 
@@ -287,7 +287,7 @@ _MULTI30K = {
 }
 
 
-@Loader
+@loader
 def multi30k() -> tuple[Pairs, Pairs, Pairs]:
     """Captions of photographs in English and German: `(en_train, de_train), (en_val, de_val), (en_test, de_test)`.
 
@@ -318,7 +318,7 @@ _SPOKEN = Archive(
 Sounds = tuple[list[NDArray[np.float32]], Labels]
 
 
-@Loader
+@loader
 def spoken_digits() -> tuple[Sounds, Sounds]:
     """English digits by six speakers: recordings of different lengths, float32 in -1…1 at 8,000 a second, and labels.
 
@@ -354,7 +354,7 @@ _TEMPERATURES = File(
 Series = tuple[NDArray[np.datetime64], NDArray[np.float32]]
 
 
-@Loader
+@loader
 def monthly_sunspots() -> Series:
     """Mean numbers of sunspots by month, 1749 to 1983: the months, and 2,820 float32 numbers.
 
@@ -363,7 +363,7 @@ def monthly_sunspots() -> Series:
     return _series(_SUNSPOTS)
 
 
-@Loader
+@loader
 def daily_min_temperatures() -> Series:
     """The lowest temperature of each day in Melbourne, 1981 to 1990, in °C: the days, and 3,650 float32 numbers.
 
