@@ -76,9 +76,14 @@ struct Max {
 
   template <int side, typename X, typename Lanes>
   static floats pool(const X* x, const Covered& covered, std::int64_t channels, Lanes use) {
-    floats largest = splat(-infinity);
-    each<side>(covered, channels, [&](std::int64_t at) { largest = maximum(largest, use.load(x + at)); });
-    return largest;
+    floats largest = use.load(x);
+    ints numbers = largest == largest;
+    each<side>(covered, channels, [&](std::int64_t at) {
+      const floats next = use.load(x + at);
+      numbers &= (largest >= next) | (largest < next);  // one comparison: whether both are numbers
+      largest = largest > next ? largest : next;        // one instruction, which drops a NaN
+    });
+    return numbers ? largest : splat(not_a_number);
   }
 
   // give(at, part) for every element of the window.
@@ -86,11 +91,12 @@ struct Max {
   static void spread(const X* x, floats g, bool positive, const Covered& covered, std::int64_t channels, Lanes use,
                      const Give& give) {
     const floats largest = pool<side>(x, covered, channels, use);
-    floats left = positive ? from_bits(bits(g) & (largest > 0.0f)) : g;
+    const floats zero = splat(0.0f);
+    floats left = positive ? (largest > 0.0f ? g : zero) : g;
     each<side>(covered, channels, [&](std::int64_t at) {
       const ints chosen = use.load(x + at) == largest;
-      give(at, from_bits(bits(left) & chosen));
-      left = from_bits(bits(left) & ~chosen);
+      give(at, chosen ? left : zero);
+      left = chosen ? zero : left;
     });
   }
 };
