@@ -35,6 +35,7 @@ struct Along {
 
 struct Sampler {
   std::int64_t images, channels;
+  std::int64_t step;                     // from one example's six numbers to the next ones: 6, or 0 for one transform
   std::int64_t height, width;            // of the image
   std::int64_t made_height, made_width;  // of what is sampled
   bool bilinear;
@@ -97,13 +98,15 @@ struct Sampler {
 Sampler sampler_of(const Attributes& attributes, const View& x, const View& transform, const View& y) {
   require(x.rank() == 4 && y.rank() == 4, "images have a batch, height, width and channels");
   require(x.shape[0] == y.shape[0] && x.shape[3] == y.shape[3], "sampling keeps the batch and the channels");
-  require(transform.dtype == Dtype::float32 && transform.shape == Shape({x.shape[0], 6}),
-          "the transform has six float32 numbers for each example");
+  require(transform.dtype == Dtype::float32 && transform.rank() == 2 && transform.shape[1] == 6 &&
+              (transform.shape[0] == x.shape[0] || transform.shape[0] == 1),
+          "the transform has six float32 numbers for each example, or for all");
   require(std::min({x.shape[1], x.shape[2], y.shape[1], y.shape[2]}) >= 1, "an image has at least one pixel");
   const std::string interpolation = attributes.text("interpolation", "");
   require(interpolation == "bilinear" || interpolation == "nearest", "interpolation is bilinear or nearest");
   return {x.shape[0],
           x.shape[3],
+          transform.shape[0] == 1 ? 0 : 6,
           x.shape[1],
           x.shape[2],
           y.shape[1],
@@ -141,7 +144,7 @@ class AffineSample final : public Kernel {
   void sample(std::int64_t image) const {
     const X* const x = x_ + image * sampler_.image_size();
     Y* const y = y_ + image * sampler_.made_size();
-    sampler_.each(transform_ + 6 * image, [&](std::int64_t to, const Tap* taps, int count, float outside) {
+    sampler_.each(transform_ + image * sampler_.step, [&](std::int64_t to, const Tap* taps, int count, float outside) {
       over_vectors(sampler_.channels, [&](auto use, std::int64_t c) {
         floats total = splat(outside * fill_value_);
         for (int k = 0; k < count; ++k) total += taps[k].weight * use.load(x + taps[k].at + c);
@@ -179,7 +182,7 @@ class AffineSampleGradient final : public Kernel {
     const float* const g = g_ + image * sampler_.made_size();
     float* const dx = dx_ + image * sampler_.image_size();
     std::memset(dx, 0, static_cast<std::size_t>(sampler_.image_size()) * sizeof(float));
-    sampler_.each(transform_ + 6 * image, [&](std::int64_t from, const Tap* taps, int count, float) {
+    sampler_.each(transform_ + image * sampler_.step, [&](std::int64_t from, const Tap* taps, int count, float) {
       for (int k = 0; k < count; ++k)
         over_vectors(sampler_.channels, [&](auto use, std::int64_t c) {
           float* const target = dx + taps[k].at + c;

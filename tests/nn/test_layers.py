@@ -150,7 +150,8 @@ def test_every_layer_is_tried() -> None:
     tried |= {"DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"}
     tried |= {"MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D"}  # in test_pooling.py
     tried |= {"GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D"}
-    tried |= {"ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D", "UpSampling1D"}
+    tried |= {"ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D", "UpSampling1D", "UpSampling2D"}
+    tried |= {"CenterCrop", "Resizing"}
     tried |= {"RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom"}  # in test_augmentation.py
     second = {name for name in layers.__all__ if "Pool" in name and "Pooling" not in name}  # of the same classes
     tried |= {"LSTM", "LSTMCell", "RNN", "StackedRNNCells", "TimeDistributed"}  # in test_recurrent.py

@@ -1,4 +1,4 @@
-"""Pooling, padding, cropping and repeating layers against Keras, PyTorch and hand-worked cases."""
+"""Pooling, padding, cropping and resizing layers against Keras, PyTorch and hand-worked cases."""
 
 from __future__ import annotations
 
@@ -65,6 +65,16 @@ CASES: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("Cropping2D", {"cropping": ((0, 2), (1, 0))}, (2, 5, 4, 3)),
     ("UpSampling1D", {}, (2, 3, 4)),
     ("UpSampling1D", {"size": 3}, (2, 1, 4)),
+    ("UpSampling2D", {}, (2, 3, 4, 3)),
+    ("UpSampling2D", {"size": (1, 3)}, (2, 1, 2, 17)),
+    ("UpSampling2D", {"interpolation": "bilinear"}, (2, 3, 4, 3)),
+    ("UpSampling2D", {"size": (3, 2), "interpolation": "bilinear"}, (2, 1, 5, 2)),
+    ("Resizing", {"height": 5, "width": 3}, (2, 4, 7, 3)),
+    ("Resizing", {"height": 9, "width": 4, "interpolation": "nearest"}, (2, 4, 7, 3)),
+    ("Resizing", {"height": 4, "width": 4, "crop_to_aspect_ratio": True}, (2, 6, 9, 2)),
+    ("Resizing", {"height": 6, "width": 4, "crop_to_aspect_ratio": True}, (2, 5, 9, 2)),
+    ("CenterCrop", {"height": 3, "width": 4}, (2, 6, 7, 2)),
+    ("CenterCrop", {"height": 3, "width": 8}, (2, 6, 7, 2)),
 ]  # fmt: skip
 every_case = pytest.mark.parametrize(
     ("kind", "arguments", "shape"), CASES, ids=[f"{kind}-{i}" for i, (kind, _, _) in enumerate(CASES)]
@@ -191,6 +201,8 @@ def test_shapes_that_do_not_fit(make: Any, shape: tuple[int, ...], message: str)
         (lambda: layers.ZeroPadding1D(-1), "at least 0"),
         (lambda: layers.Cropping2D(((1, 2, 3), 1)), r"\(before, after\)"),
         (lambda: layers.UpSampling1D(0), "at least 1"),
+        (lambda: layers.UpSampling2D(2, interpolation="bicubic"), "bicubic"),
+        (lambda: layers.Resizing(0, 3), "at least 1"),
         (lambda: layers.GlobalMaxPooling1D(keepdims=1), "keepdims must be True or False"),
     ],
 )

@@ -58,7 +58,7 @@ from pellucid.ops.composites import (
 from pellucid.ops.conversions import cast, stop_gradient
 from pellucid.ops.convolution import convolution, convolution_input_gradient, convolution_kernel_gradient
 from pellucid.ops.embedding import one_hot, scatter_add, take
-from pellucid.ops.images import affine_sample, affine_sample_gradient
+from pellucid.ops.images import affine_sample, affine_sample_gradient, resize
 from pellucid.ops.linear import matmul
 from pellucid.ops.lstm import lstm, lstm_gradient
 from pellucid.ops.normalization import batch_norm, group_norm, layer_norm, rms_norm, standardize
@@ -138,6 +138,7 @@ __all__ = [
     "relu",
     "repeat",
     "reshape",
+    "resize",
     "rms_norm",
     "scatter_add",
     "selu",

@@ -41,8 +41,10 @@ class Sampling(Op):
     def check(self, x: Spec, transform: Spec) -> str:
         dtype = self.need_float(x, transform)
         specs = (x, transform)
-        if x.rank != 4 or transform.shape != (x.shape[0], 6):
-            raise self.wrong_shape(specs, "it needs [batch, height, width, channels] and six numbers for each example")
+        if x.rank != 4 or transform.shape not in ((x.shape[0], 6), (1, 6)):
+            raise self.wrong_shape(
+                specs, "it needs [batch, height, width, channels] and six numbers for each example, or for all"
+            )
         if len(self.sizes) != 2 or self.interpolation not in INTERPOLATIONS or self.fill_mode not in FILL_MODES:
             raise self.wrong_shape(specs, f"it needs height and width, one of {INTERPOLATIONS} and of {FILL_MODES}")
         if 0 in (*x.shape[1:3], *self.sizes):
@@ -78,6 +80,11 @@ class Sampling(Op):
                 weight = np.where((at >= 0) & (at < size), weight, np.zeros_like(weight))
             yield np.clip(at, 0, size - 1), weight
 
+    @staticmethod
+    def given(transform: Operand, example: int) -> list[Term]:
+        """The six numbers of an example."""
+        return [transform[min(example, transform.shape[0] - 1), k] for k in range(6)]
+
     def weight(self, pixel: tuple[int, int], place: tuple[int, int], image: Any, made: Any, given: Any) -> Term:
         """How much of a pixel a place of the result takes, as a term of the six numbers."""
 
@@ -109,7 +116,8 @@ class Sampling(Op):
 class AffineSample(Sampling):
     """The image at other places, one affine transform for each example.
 
-    Shapes: x [b, height, width, c], transform [b, 6] → [b, *sizes, c]. The transform gets no derivative: it is given.
+    Shapes: x [b, height, width, c], transform [b, 6] or [1, 6] → [b, *sizes, c].
+    The transform gets no derivative: it is given.
     """
 
     fill_value: float = 0.0
@@ -141,8 +149,9 @@ class AffineSample(Sampling):
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
         x, transform = operands
         b, *place, channel = index
-        given = [transform[b, k] for k in range(6)]
-        taps = list(self.taps(numpy, transform.array[b : b + 1], x.shape[1:3], self.sizes))
+        given = self.given(transform, b)
+        numbers = numpy.array([[element.value for element in given]])
+        taps = list(self.taps(numpy, numbers, x.shape[1:3], self.sizes))
         pixels = {(int(rows[0][tuple(place)]), int(columns[0][tuple(place)])) for rows, columns, _ in taps}
         at = (place[0], place[1])
         weights = {pixel: self.weight(pixel, at, x.shape[1:3], self.sizes, given) for pixel in sorted(pixels)}
@@ -160,7 +169,8 @@ class AffineSample(Sampling):
                 Sample(cls(sizes, how, fill, 0.5), (draw(size=shape), cls.transforms(shape[0])), differentiable=False)
                 for shape, sizes, how, fill in cls.cases()
             ),
-            Sample(good, (image, transforms[:1]), error=ShapeError),
+            Sample(good, (image, transforms[:1]), differentiable=False),
+            Sample(good, (image, transforms[:, :5]), error=ShapeError),
             Sample(good, (image[0], transforms), error=ShapeError),
             Sample(good, (image[:, :0], transforms), error=ShapeError),
             Sample(cls((3, 4), "cubic", "constant"), (image, transforms), error=ShapeError),
@@ -171,7 +181,7 @@ class AffineSample(Sampling):
 class AffineSampleGradient(Sampling):
     """The adjoint of `affine_sample` in its image: g goes to the pixels it was made of, by their weights.
 
-    Shapes: g [b, height, width, c], transform [b, 6] → [b, *sizes, c].
+    Shapes: g [b, height, width, c], transform [b, 6] or [1, 6] → [b, *sizes, c].
     """
 
     name, inputs = "affine_sample_gradient", ("g", "transform")
@@ -201,7 +211,7 @@ class AffineSampleGradient(Sampling):
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
         g, transform = operands
         b, row, column, channel = index
-        given, made = [transform[b, k] for k in range(6)], g.shape[1:3]
+        given, made = self.given(transform, b), g.shape[1:3]
         return Sum(
             Product([self.weight((row, column), (i, j), self.sizes, made, given), g[b, i, j, channel]])
             for i, j in itertools.product(*map(range, made))
@@ -215,6 +225,9 @@ class AffineSampleGradient(Sampling):
                 Sample(cls(sizes, how, fill), (draw(size=shape), cls.transforms(shape[0])), differentiable=False)
                 for shape, sizes, how, fill in cls.cases()
             ),
+            Sample(
+                cls((2, 5), "bilinear", "reflect"), (draw(size=(3, 4, 3, 2)), cls.transforms(1)), differentiable=False
+            ),
             Sample(cls((3, 4), "nearest", "wrap"), (draw(size=(2, 3, 4, 1)), draw(size=(2, 5))), error=ShapeError),
         ]
 
@@ -227,7 +240,7 @@ def affine_sample(
     fill_mode: str = "constant",
     fill_value: float = 0.0,
 ) -> Tensor:
-    """The image at row t₀·i + t₁·j + t₂ and column t₃·i + t₄·j + t₅, with six numbers t for each example.
+    """The image at row t₀·i + t₁·j + t₂ and column t₃·i + t₄·j + t₅, with six numbers t for each example, or for all.
 
     `sizes` are those of the result, where they are not the image's; see `Sampling` for the other arguments.
 
@@ -247,3 +260,15 @@ def affine_sample_gradient(
     height, width = sizes
     derivative, numbers = tensors([g, transform])
     return AffineSampleGradient((height, width), interpolation, fill_mode)(derivative, numbers)
+
+
+def resize(x: Tensor, sizes: Sequence[int], interpolation: str = "bilinear") -> Tensor:
+    """The image at another height and width. Pixels are areas: the middle of (0, 0) lies half a pixel from the corner.
+
+    >>> from pellucid.core.sources import feed
+    >>> resize(feed((None, 28, 28, 3)), (32, 40)).shape
+    (None, 32, 40, 3)
+    """
+    height, width = (size / made for size, made in zip(known(x.shape[1:3]), sizes, strict=True))
+    numbers = [height, 0.0, (height - 1) / 2, 0.0, width, (width - 1) / 2]
+    return affine_sample(x, numpy.array([numbers]), sizes, interpolation, fill_mode="nearest")

@@ -51,7 +51,16 @@ from pellucid.nn.layers.regularization import (
     SpatialDropout2D,
 )
 from pellucid.nn.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
-from pellucid.nn.layers.resizing import Cropping1D, Cropping2D, UpSampling1D, ZeroPadding1D, ZeroPadding2D
+from pellucid.nn.layers.resizing import (
+    CenterCrop,
+    Cropping1D,
+    Cropping2D,
+    Resizing,
+    UpSampling1D,
+    UpSampling2D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+)
 from pellucid.nn.layers.wrapping import TimeDistributed
 
 __all__ = [
@@ -69,6 +78,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNormalization",
     "CategoryEncoding",
+    "CenterCrop",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -122,6 +132,7 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
     "Softmax",
@@ -132,6 +143,7 @@ __all__ = [
     "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",
+    "UpSampling2D",
     "ZeroPadding1D",
     "ZeroPadding2D",
 ]

@@ -1,4 +1,4 @@
-"""Layers that change how large a sequence or image is: zeros around it, borders cut off, elements repeated."""
+"""Layers that change how large a sequence or image is: by zeros around it, borders cut off, other resolutions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pellucid.core.graph import Tensor
 from pellucid.core.spec import show_shape
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import arguments
+from pellucid.nn.layers.core import as_float
 from pellucid.nn.layers.spatial import Spatial
+from pellucid.nn.registry import look_up
+from pellucid.ops.images import INTERPOLATIONS
 from pellucid.ops.windows import Pairs
 
 
@@ -132,3 +135,109 @@ class UpSampling1D(Spatial):
     def call(self, x: Tensor) -> Tensor:
         self.channels(x.shape)
         return ops.repeat(x, (self.size,), axes=(1,))
+
+
+class Resampling(Spatial, registered=False):
+    """What layers share that show an image in another resolution, or its middle."""
+
+    rank = 2
+
+    def interpolation_name(self, name: str) -> str:
+        return look_up(f"interpolation of {type(self).__name__}", {known: known for known in INTERPOLATIONS}, name)
+
+    def sizes(self, x: Tensor) -> tuple[int, int]:
+        """The height and width of an image; raises `ShapeError` where there is no pixel, or it is not known."""
+        self.channels(x.shape)
+        height, width = x.shape[1:3]
+        if not height or not width:
+            raise ShapeError(f"{type(self).__name__} needs a known height and width from 1, got {show_shape(x.shape)}")
+        return height, width
+
+    def middle(self, x: Tensor, height: int, width: int) -> Tensor:
+        """The middle of an image that is at least so large."""
+        for axis, size, kept in zip((1, 2), self.sizes(x), (height, width), strict=True):
+            start = (size - kept) // 2
+            x = ops.slice(x, start, start + kept, axis=axis)
+        return x
+
+    def in_ratio(self, x: Tensor, height: int, width: int) -> Tensor:
+        """The largest middle part of an image that has the aspect ratio of a height and width."""
+        rows, columns = self.sizes(x)
+        return self.middle(
+            x, max(min(rows, columns * height // width), 1), max(min(columns, rows * width // height), 1)
+        )
+
+
+class UpSampling2D(Resampling):
+    """An image made larger by whole factors. Shapes: [batch, height, width, channels] → [batch, size₀·height, …].
+
+    `interpolation`: `nearest` repeats every pixel, `bilinear` takes the mean of the four pixels around.
+
+    >>> from pellucid.nn.layers import Input
+    >>> UpSampling2D((2, 3))(Input(shape=(7, 7, 8))).shape
+    (None, 14, 21, 8)
+    """
+
+    def __init__(
+        self, size: Any = 2, data_format: str | None = None, interpolation: str = "nearest", **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.size = self.per_axis("size", size)
+        self.data_format = self.channels_last(data_format)
+        self.interpolation = self.interpolation_name(interpolation)
+
+    def call(self, x: Tensor) -> Tensor:
+        height, width = self.sizes(x)
+        if self.interpolation == "nearest":
+            return ops.repeat(x, self.size, axes=(1, 2))
+        return ops.resize(as_float(x), (self.size[0] * height, self.size[1] * width))
+
+
+class Resizing(Resampling):
+    """An image at another height and width. Shapes: [batch, h, w, channels] → [batch, height, width, channels].
+
+    `interpolation`: the `nearest` pixel or the `bilinear` mean of the four around the place in the original. With
+    `crop_to_aspect_ratio` the borders are cut first, so that nothing is stretched.
+
+    >>> from pellucid.nn.layers import Input
+    >>> Resizing(32, 32, crop_to_aspect_ratio=True)(Input(shape=(60, 80, 3))).shape
+    (None, 32, 32, 3)
+    """
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        interpolation: str = "bilinear",
+        crop_to_aspect_ratio: bool = False,
+        data_format: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.height = arguments.whole("Resizing", "height", height)
+        self.width = arguments.whole("Resizing", "width", width)
+        self.interpolation = self.interpolation_name(interpolation)
+        self.crop_to_aspect_ratio = arguments.flag("Resizing", "crop_to_aspect_ratio", crop_to_aspect_ratio)
+        self.data_format = self.channels_last(data_format)
+
+    def call(self, x: Tensor) -> Tensor:
+        self.sizes(x)
+        if self.crop_to_aspect_ratio:
+            x = self.in_ratio(x, self.height, self.width)
+        return ops.resize(as_float(x), (self.height, self.width), self.interpolation)
+
+
+class CenterCrop(Resampling):
+    """The middle of an image; one that is smaller is cut to the aspect ratio and resized. Shapes as in `Resizing`."""
+
+    def __init__(self, height: int, width: int, data_format: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.height = arguments.whole("CenterCrop", "height", height)
+        self.width = arguments.whole("CenterCrop", "width", width)
+        self.data_format = self.channels_last(data_format)
+
+    def call(self, x: Tensor) -> Tensor:
+        height, width = self.sizes(x)
+        if height >= self.height and width >= self.width:
+            return as_float(self.middle(x, self.height, self.width))
+        return ops.resize(as_float(self.in_ratio(x, self.height, self.width)), (self.height, self.width))
