@@ -15,11 +15,13 @@ _NAMES = {
     "Model": "pellucid.train.model",
     "Sequential": "pellucid.train.sequential",
     "TableModel": "pellucid.train.tabular",
+    "Trainer": "pellucid.train.trainer",
+    "Update": "pellucid.train.trainer",
     "Variable": "pellucid.core.graph",
 }
 _MODULES = {
     "activations", "callbacks", "datasets", "errors", "initializers", "layers", "losses", "metrics", "models", "ops",
-    "optimizers", "regularizers", "utils",
+    "optimizers", "random", "regularizers", "utils",
 }  # fmt: skip
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "Model",
     "Sequential",
     "TableModel",
+    "Trainer",
+    "Update",
     "Variable",
     "__version__",
     "activations",
@@ -40,6 +44,7 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "random",
     "regularizers",
     "utils",
 ]
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
         models,
         ops,
         optimizers,
+        random,
         regularizers,
         utils,
     )
@@ -65,6 +71,7 @@ if TYPE_CHECKING:
     from pellucid.train.model import Model
     from pellucid.train.sequential import Sequential
     from pellucid.train.tabular import TableModel
+    from pellucid.train.trainer import Trainer, Update
 
 
 def __getattr__(name: str) -> Any:

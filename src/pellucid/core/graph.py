@@ -7,10 +7,12 @@ carry a serial number, so that sorting by it is a topological order in which the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union, cast
 
 import numpy
@@ -203,7 +205,8 @@ class Variable:
     """A named array that lives between runs: a weight, a statistic, an optimizer's running average.
 
     `value` keeps its memory for good: writing goes through `assign`, so that executors may hold the address.
-    `tensor` is the value as the graph reads it; `version` counts the calls of `assign`.
+    `tensor` is the value as the graph reads it: at the start of the run, or inside a block `updated` after an update.
+    `version` counts the calls of `assign`.
     """
 
     def __init__(self, value: numpy.ndarray, name: str, trainable: bool = True) -> None:
@@ -213,7 +216,11 @@ class Variable:
         self.spec = Spec(value.shape, str(value.dtype))
         self.name, self.trainable, self.version = name, trainable, 0
         with placed(scope=(), groups=(), differentiates=None):  # made at once, so that it never stands inside a group
-            self.tensor = Read(self)()
+            self._start = Read(self)()
+
+    @property
+    def tensor(self) -> Tensor:
+        return _updated.get().get(self, self._start)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -229,6 +236,19 @@ class Variable:
 
     def __repr__(self) -> str:
         return f"Variable({self.name}, {self.spec})"
+
+
+_updated: ContextVar[Mapping[Variable, Tensor]] = ContextVar("updated", default=MappingProxyType({}))
+
+
+@contextmanager
+def updated(values: Mapping[Variable, Tensor]) -> Iterator[None]:
+    """Inside this block variables are read as what updates of the same run have made of them."""
+    token = _updated.set(values)
+    try:
+        yield
+    finally:
+        _updated.reset(token)
 
 
 def aligned(value: numpy.ndarray) -> numpy.ndarray:

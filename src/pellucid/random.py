@@ -1,0 +1,3 @@
+"""Random numbers for own layers, losses and updates."""
+
+from pellucid.nn.random import *
