@@ -30,15 +30,15 @@ struct Min {
   static double combine(double a, double b) { return a < b || a != a ? a : b; }
 };
 
-template <typename Op>
-floats load_tail(const float* x, std::int64_t count) {
+template <typename Op, typename T>
+floats load_tail(const T* x, std::int64_t count) {
   ints lane;
   for (std::int64_t i = 0; i < lanes; ++i) lane[i] = static_cast<std::int32_t>(i);
   return lane < static_cast<std::int32_t>(count) ? Tail(count).load(x) : splat(Op::identity);
 }
 
-template <typename Op>
-float reduce_row(const float* x, std::int64_t n) {
+template <typename Op, typename T>
+float reduce_row(const T* x, std::int64_t n) {
   floats total = splat(Op::identity);
   std::int64_t i = 0;
   if (n >= 4 * lanes) {
@@ -54,8 +54,8 @@ float reduce_row(const float* x, std::int64_t n) {
 }
 
 // y[j] = the reduction of x[i, j] over i.
-template <typename Op>
-void reduce_columns(const float* x, float* y, std::int64_t n, std::int64_t inner) {
+template <typename Op, typename T>
+void reduce_columns(const T* x, float* y, std::int64_t n, std::int64_t inner) {
   std::int64_t j = 0;
   for (; j + 4 * lanes <= inner; j += 4 * lanes) {
     floats part[4];
@@ -77,10 +77,10 @@ void reduce_columns(const float* x, float* y, std::int64_t n, std::int64_t inner
   }
 }
 
-template <typename Op>
+template <typename Op, typename T>
 class Pass final : public Kernel {
  public:
-  Pass(const float* x, float* y, std::int64_t outer, std::int64_t n, std::int64_t inner, int threads)
+  Pass(const T* x, float* y, std::int64_t outer, std::int64_t n, std::int64_t inner, int threads)
       : x_(x), y_(y), outer_(outer), n_(n), inner_(inner), chunk_(inner == 1 ? 2048 : 64) {
     chunks_ = std::max<std::int64_t>(1, (n + chunk_ - 1) / chunk_);
     if (chunks_ > 1) partial_.resize(static_cast<std::size_t>(outer * chunks_ * inner));
@@ -93,7 +93,7 @@ class Pass final : public Kernel {
       const Range range = share(outer_ * chunks_, part, parts_);
       for (std::int64_t unit = range.begin; unit < range.end; ++unit) {
         const std::int64_t begin = unit % chunks_ * chunk_, count = std::min(chunk_, n_ - begin);
-        const float* const x = x_ + (unit / chunks_ * n_ + begin) * inner_;
+        const T* const x = x_ + (unit / chunks_ * n_ + begin) * inner_;
         if (inner_ == 1)
           target[unit] = reduce_row<Op>(x, count);
         else
@@ -114,7 +114,7 @@ class Pass final : public Kernel {
       }
   }
 
-  const float* x_;
+  const T* x_;
   float* y_;
   std::int64_t outer_, n_, inner_, chunk_, chunks_;
   int parts_;
@@ -152,7 +152,8 @@ class Argmax final : public Kernel {
   int parts_;
 };
 
-// The passes in order, with x converted to float32 before and the result from it after, where they are not.
+// The passes in order, the first of float32 or bfloat16: x of another dtype is converted to float32 before, and a
+// result of another one from it after.
 struct Reduction final : Kernel {
   void run() override {
     if (reader) reader->read(converted.data(), 0, static_cast<std::int64_t>(converted.size()) - lanes);
@@ -204,7 +205,7 @@ void check(const Attributes& attributes, Views inputs, Views outputs) {
     refuse("y has shape " + shape_text(outputs[0].shape) + " where " + shape_text(expected) + " is needed");
 }
 
-const float* float_input(Reduction& reduction, const View& x) {
+const float* as_floats(Reduction& reduction, const View& x) {
   if (x.dtype == Dtype::float32) return x.as<const float>();
   reduction.converted.resize(static_cast<std::size_t>(x.size() + lanes));
   reduction.reader = std::make_unique<Reader>(x, x.shape);
@@ -219,7 +220,8 @@ std::unique_ptr<Kernel> make(const Attributes& attributes, Views inputs, Views o
   require(x.size() > 0 || Op::identity == 0.0f, "x is empty: it has no largest or smallest element");
   auto reduction = std::make_unique<Reduction>();
   reduction->y = y;
-  const float* source = float_input(*reduction, x);
+  const bool half = x.dtype == Dtype::bfloat16;
+  const float* source = half ? nullptr : as_floats(*reduction, x);
   float* last = y.as<float>();
   if (y.dtype != Dtype::float32) {
     reduction->result.resize(static_cast<std::size_t>(y.size()));
@@ -235,8 +237,11 @@ std::unique_ptr<Kernel> make(const Attributes& attributes, Views inputs, Views o
     for (std::size_t i = k + 1; i < groups.size(); ++i) inner *= groups[i].extent;
     float* target = last;
     if (--left > 0) target = reduction->between.emplace_back(static_cast<std::size_t>(outer * inner)).data();
-    reduction->passes.push_back(
-        std::make_unique<Pass<Op>>(source, target, outer, groups[k].extent, inner, context.threads));
+    const auto pass = [&](auto* from) -> std::unique_ptr<Kernel> {
+      using T = std::remove_cvref_t<decltype(*from)>;
+      return std::make_unique<Pass<Op, T>>(from, target, outer, groups[k].extent, inner, context.threads);
+    };
+    reduction->passes.push_back(half && !source ? pass(x.as<const bfloat16>()) : pass(source));
     source = target;
     groups[k].extent = 1;
   }
@@ -272,7 +277,7 @@ std::unique_ptr<Kernel> make_argmax(const Attributes& attributes, Views inputs, 
       (found ? inner : outer) *= group.extent;
   }
   auto reduction = std::make_unique<Reduction>();
-  const float* source = float_input(*reduction, x);
+  const float* source = as_floats(*reduction, x);
   reduction->passes.push_back(std::make_unique<Argmax>(source, y.as<std::int32_t>(), outer, n, inner, context.threads));
   return reduction;
 }

@@ -30,6 +30,23 @@ std::vector<Axis> merged(const std::vector<Axis>& axes) {
   return result;
 }
 
+// A vector of elements as it is, 16 bits in the lower half of 32.
+floats load_bits(const std::uint32_t* p) {
+  floats x;
+  std::memcpy(&x, p, sizeof x);
+  return x;
+}
+floats load_bits(const std::uint16_t* p) {
+  halves x;
+  std::memcpy(&x, p, sizeof x);
+  return reinterpret_cast<floats>(__builtin_convertvector(x, words));
+}
+void store_bits(std::uint32_t* p, floats x) { std::memcpy(p, &x, sizeof x); }
+void store_bits(std::uint16_t* p, floats x) {
+  const halves y = __builtin_convertvector(reinterpret_cast<words>(x), halves);
+  std::memcpy(p, &y, sizeof y);
+}
+
 template <typename T>
 class Move final : public Kernel {
  public:
@@ -87,16 +104,14 @@ class Move final : public Kernel {
 
   void copy_tile(const T* from, T* to, std::int64_t rows, std::int64_t columns) const {
     const Axis inner = axes_[0], outer = axes_[1];
-    if constexpr (sizeof(T) == sizeof(float)) {
+    if constexpr (sizeof(T) > 1) {
       if (inner.to == 1 && outer.from == 1 && rows == tile && columns == tile) {
         for (std::int64_t r = 0; r < tile; r += lanes)
           for (std::int64_t i = 0; i < tile; i += lanes) {  // a transposition in registers
             floats square[lanes];
-            for (std::int64_t k = 0; k < lanes; ++k)
-              std::memcpy(&square[k], from + r + (i + k) * inner.from, sizeof(floats));
+            for (std::int64_t k = 0; k < lanes; ++k) square[k] = load_bits(from + r + (i + k) * inner.from);
             transpose(square);
-            for (std::int64_t k = 0; k < lanes; ++k)
-              std::memcpy(to + (r + k) * outer.to + i, &square[k], sizeof(floats));
+            for (std::int64_t k = 0; k < lanes; ++k) store_bits(to + (r + k) * outer.to + i, square[k]);
           }
         return;
       }

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from single_kernel import run, to_bfloat16, to_float
 
 native = pytest.importorskip("pellucid._native", reason="the extension is not built")
 
@@ -30,6 +31,18 @@ def test_values(call: Any, kernel: str, shape: tuple[int, ...]) -> None:
             # Sums are taken in float32 within chunks, so a few units of the sum of magnitudes.
             scale = np.sum(np.abs(x.astype(np.float64)), axis=axes, keepdims=keepdims) if kernel == "sum" else 0.0
             assert np.all(np.abs(y - exact) <= 4 * 2.0**-24 * scale), (axes, keepdims)
+
+
+@pytest.mark.parametrize("shape", SHAPES[1:], ids=str)
+@pytest.mark.parametrize("kernel", ["sum", "max"])
+def test_bfloat16_is_read_as_it_is(kernel: str, shape: tuple[int, ...]) -> None:
+    x = to_bfloat16(rng.standard_normal(shape))
+    exact = to_float(x)
+    for axes in every_axes(len(shape)):
+        expected = getattr(np, kernel)(exact, axis=axes)
+        (y,) = run(kernel, {"axes": list(axes)}, [x], [("float32", expected.shape)], 2)
+        scale = np.sum(np.abs(exact), axis=axes) if kernel == "sum" else 0.0
+        assert np.all(np.abs(y - expected) <= 4 * 2.0**-24 * scale), axes
 
 
 @pytest.mark.parametrize("shape", SHAPES[1:], ids=str)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from single_kernel import run
 
 native = pytest.importorskip("pellucid._native", reason="the extension is not built")
 
@@ -31,6 +32,14 @@ def test_a_large_transpose_on_two_threads(call: Any) -> None:
     x = numbers((1000, 700))
     (y,) = call("transpose", [x], [("float32", (700, 1000))], axes=[1, 0], threads=2)
     np.testing.assert_array_equal(y, x.T)
+
+
+@pytest.mark.parametrize("shape", [(64, 48), (37, 130), (3, 20, 33)])
+def test_transpose_of_bfloat16_keeps_every_bit(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(1).integers(0, 2**16, shape, np.uint16)
+    axes = (*range(len(shape) - 2), len(shape) - 1, len(shape) - 2)
+    (y,) = run("transpose", {"axes": list(axes)}, [x], [("bfloat16", tuple(shape[axis] for axis in axes))])
+    np.testing.assert_array_equal(y, x.transpose(axes))
 
 
 @pytest.mark.parametrize(
