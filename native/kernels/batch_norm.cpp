@@ -114,7 +114,7 @@ int parts_for(Sizes sizes, const Blocks& blocks, const Context& context) {
 template <typename X, typename Y>
 class Forward final : public Kernel {
  public:
-  Forward(const X* x, Y* y, float* mean, float* variance, Vectors vectors, float epsilon, Sizes sizes,
+  Forward(const X* x, Y* y, float* mean, float* variance, Vectors vectors, float epsilon, bool relu, Sizes sizes,
           const Context& context)
       : x_(x),
         y_(y),
@@ -122,6 +122,7 @@ class Forward final : public Kernel {
         variance_(variance),
         vectors_(vectors),
         epsilon_(epsilon),
+        least_(relu ? 0.0f : -infinity),
         sizes_(sizes),
         blocks_(sizes.rows, sizes.channels),
         parts_(parts_for(sizes, blocks_, context)),
@@ -196,7 +197,7 @@ class Forward final : public Kernel {
       for (std::int64_t row = 0; row < block.rows; ++row)
         for (int k = 0; k < count(); ++k) {
           const std::int64_t i = row * block.size + j + k * lanes;
-          at.store(y + i, (at.load(x + i) - center[k]) * scale[k] + offset[k]);
+          at.store(y + i, maximum((at.load(x + i) - center[k]) * scale[k] + offset[k], splat(least_)));
         }
     });
   }
@@ -205,7 +206,7 @@ class Forward final : public Kernel {
   Y* y_;
   float *mean_, *variance_;
   Vectors vectors_;
-  float epsilon_;
+  float epsilon_, least_;
   Sizes sizes_;
   Blocks blocks_;
   int parts_;
@@ -338,11 +339,13 @@ std::unique_ptr<Kernel> make_batch_norm(const Attributes& attributes, Views inpu
   const Sizes sizes = sizes_of(inputs[0], outputs[0]);
   const auto vector = [&](const View& view) { return of_channels(view, sizes.channels); };
   const float epsilon = static_cast<float>(attributes.real("epsilon"));
+  const std::string activation = attributes.text("activation", "");
+  require(activation.empty() || activation == "relu", "the activation is relu, or none");
   return with_types(
       [&]<typename X, typename Y>(X* x, Y* y) -> std::unique_ptr<Kernel> {
         const Vectors vectors{vector(inputs[1]), vector(inputs[2]), nullptr, nullptr};
-        return std::make_unique<Forward<X, Y>>(x, y, vector(outputs[1]), vector(outputs[2]), vectors, epsilon, sizes,
-                                               context);
+        return std::make_unique<Forward<X, Y>>(x, y, vector(outputs[1]), vector(outputs[2]), vectors, epsilon,
+                                               activation == "relu", sizes, context);
       },
       inputs[0], outputs[0]);
 }

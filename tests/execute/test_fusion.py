@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from executors import agree, kernels, lowered
 
 from pellucid import ops
 from pellucid.core.autodiff import gradients
-from pellucid.core.graph import Group, Program, Variable, grouped
+from pellucid.core.graph import Group, Program, Tensor, Variable, grouped
 from pellucid.core.sources import feed
 from pellucid.nn import losses, optimizers
 from pellucid.nn.optimizers.moments import adam
@@ -307,3 +308,28 @@ def test_what_nobody_needs_is_not_computed() -> None:
     unused = ops.exp(x) @ weight(3, 2).tensor
     assert unused.shape == (2, 2)
     assert "matmul" not in kernels(Program((x,), (g,)))
+
+
+def normalized_convolution(after: Callable[[Tensor], Tensor]) -> tuple[Program, list[numpy.ndarray]]:
+    """A step through a convolution, a batch normalisation whose averages move, and something after."""
+    x, w = feed((3, 6, 5, 2)), weight(3, 3, 2, 4)
+    gamma, beta, average = weight(4), weight(4), Variable(numpy.zeros(4, numpy.float32), "moving_mean")
+    y, mean, _ = ops.batch_norm(ops.convolution(x, w.tensor, padding="same"), gamma.tensor, beta.tensor)
+    moved = average.tensor * 0.9 + mean * 0.1
+    loss = ops.sum(ops.square(after(y)))
+    found = gradients(loss, [x, *(variable.tensor for variable in (w, gamma, beta))])
+    return Program((x,), (loss, *found), ((average, moved),)), [numbers(3, 6, 5, 2)]
+
+
+def test_batch_norm_takes_relu() -> None:
+    program, arrays = normalized_convolution(ops.relu)
+    assert attributes(program, "batch_norm")[0]["activation"] == "relu"
+    agree(program, arrays, runs=2, tolerance=1e-4)
+    agree(program, arrays, runs=2, precision="bfloat16", tolerance=0.1)
+
+
+def test_batch_norm_keeps_what_others_read() -> None:
+    for after in (ops.tanh, lambda y: ops.relu(y) + y, lambda y: ops.relu(ops.reshape(y, (9, 10, 4)))):
+        program, arrays = normalized_convolution(after)
+        assert "activation" not in attributes(program, "batch_norm")[0]
+        agree(program, arrays, tolerance=1e-4)

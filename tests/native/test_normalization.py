@@ -90,6 +90,11 @@ def test_batch_norm(shape: tuple[int, ...], dtype: str, threads: int) -> None:
     (plain, *_) = run("batch_norm", epsilon, [x, None, None], [("float32", shape), vector, vector])
     np.testing.assert_allclose(plain.reshape(-1, size), n, *TOLERANCE["float32"])
 
+    (positive, *_) = run(
+        "batch_norm", {**epsilon, "activation": "relu"}, [x, gamma, beta], [(dtype, shape), vector, vector]
+    )
+    np.testing.assert_array_equal(to_float(positive), np.maximum(to_float(y), 0))
+
     arrays, outputs = [g, x, gamma, mean, variance], [(dtype, shape), vector, vector]
     dx, dgamma, dbeta = run("batch_norm_gradient", epsilon, arrays, outputs, threads)
     np.testing.assert_allclose(dbeta, adjoint.sum(0), 1e-5, 2e-5)

@@ -62,7 +62,7 @@ class Fusion:
         elif isinstance(node.op, Sum) and self._into_product_of_operand(node):
             return
         elif isinstance(node.op, Elementwise):
-            if not self._into_product(node):
+            if not self._into_product(node) and not self._into_normalization(node):
                 self._claim(self._cluster(node))
         else:
             self._claim(Cell(node.op.name, [node], list(node.inputs), list(node.outputs), _attributes(node)))
@@ -87,6 +87,28 @@ class Fusion:
                 self._cell_of[node] = cell
                 return True
         return False
+
+    def _into_normalization(self, node: Node) -> bool:
+        """relu: part of the batch normalisation that makes its operand for nobody else.
+
+        The cell stays in its place, where relu has all it needs: what reads the mean and the variance may stand before.
+        """
+        value = self.values.root(node.inputs[0])
+        cell = self._cell_of.get(value.node)
+        if (
+            node.op.name != "relu"
+            or cell is None
+            or cell.kernel != "batch_norm"
+            or cell.outputs[0] is not value
+            or value.shape != node.output.shape
+            or not self._only_reader(value, node)
+        ):
+            return False
+        cell.nodes.append(node)
+        cell.outputs[0] = node.output
+        cell.attributes["activation"] = "relu"
+        self._cell_of[node] = cell
+        return True
 
     def _absorb(self, cell: Cell, node: Node, others: list[Tensor]) -> bool:
         """Make a kernel do what a node does with its result, where it can."""
