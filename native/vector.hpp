@@ -231,10 +231,13 @@ inline Normal normal(floats x) {
                           -0.053683631122112274f, 0.20635348558425903f, -0.1572030782699585f, 0.035674773156642914f));
   return {x < 0.0f ? tail : 1.0f - tail, 0.3989422804f * e};
 }
-inline floats gelu(floats x) { return x * normal(x).share; }
-inline floats gelu_derivative(floats x) {
+// x·Φ(x), and its derivative Φ(x) + x·φ(x), which takes little more.
+struct Gelu {
+  floats y, derivative;
+};
+inline Gelu gelu(floats x) {
   const auto [share, density] = normal(x);
-  return share + x * density;
+  return {x * share, share + x * density};
 }
 
 // Sine and cosine of 2πu for 0 ≤ u < 1, u a multiple of 2⁻²⁴: the quarter of the turn and what is left of it, |d| ≤ ½,

@@ -14,7 +14,7 @@
 namespace pellucid::PELLUCID_LEVEL {
 
 // Operands of one dtype. What has no counterpart among oneDNN's post-operations takes a pass of its own: the mask, and
-// the activation where what it is applied to is kept.
+// an activation with its derivative.
 class OneDnn final : public Kernel {
  public:
   OneDnn(const Product& p, int threads)
@@ -31,14 +31,14 @@ class OneDnn final : public Kernel {
     const auto like_y = [&](Dtype dtype) {
       return describe(dtype, p.batch, p.y_batch, {p.rows, p.columns}, {p.columns, 1});
     };
-    const memory::desc y = like_y(p.output.before ? p.output.before_dtype : p.output.dtype);
+    const memory::desc y = like_y(p.output.derivative ? p.output.derivative_dtype : p.output.dtype);
     const memory::desc bias({1, 1, p.columns}, memory::data_type::f32, memory::format_tag::abc);
 
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     dnnl::post_ops after;
     if (p.output.addend) after.append_binary(dnnl::algorithm::binary_add, like_y(p.output.addend_dtype));
-    if (p.output.activation != Activation::none && !p.output.before)
+    if (p.output.activation != Activation::none && !p.output.derivative)
       after.append_eltwise(algorithm(p.output.activation), 0.0f, 0.0f);
     attributes.set_post_ops(after);
     const ThreadCount count(threads_);
@@ -51,7 +51,7 @@ class OneDnn final : public Kernel {
     scratch_ = scratch(bytes / 4 + 1);
     arguments_ = {{DNNL_ARG_SRC, memory(x, engine_, const_cast<void*>(p.x.data))},
                   {DNNL_ARG_WEIGHTS, memory(w, engine_, const_cast<void*>(p.w.data))},
-                  {DNNL_ARG_DST, memory(y, engine_, p.output.before ? p.output.before : p.output.y)},
+                  {DNNL_ARG_DST, memory(y, engine_, p.output.derivative ? p.output.derivative : p.output.y)},
                   {DNNL_ARG_SCRATCHPAD, memory(description.scratchpad_desc(), engine_, scratch_.get())}};
     if (p.output.addend)
       arguments_[DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1] =
@@ -68,7 +68,7 @@ class OneDnn final : public Kernel {
   void run() override {
     const ThreadCount count(threads_);
     primitive_.execute(stream_, arguments_);
-    if (product_.output.mask || product_.output.before) finish();
+    if (product_.output.mask || product_.output.derivative) finish();
   }
 
  private:
@@ -101,18 +101,19 @@ class OneDnn final : public Kernel {
       const Range range = share(size, part, parts, 64);
       for (std::int64_t i = range.begin; i < range.end; i += lanes) {
         const Tail tail(std::min(lanes, range.end - i));
-        floats row[1], mask[1];
-        if (output.before) {
-          load_row(output.before, output.before_dtype, i, tail, row);
-          row[0] = activate(output.activation, row[0]);
+        floats row[1], other[1];
+        if (output.derivative) {  // it holds what the activation is applied to
+          load_row(output.derivative, output.derivative_dtype, i, tail, row);
+          const auto [y, derivative] = gelu(row[0]);
+          row[0] = y;
+          other[0] = derivative;
+          store_row(output.derivative, output.derivative_dtype, i, tail, other);
         } else {
           load_row(output.y, output.dtype, i, tail, row);
         }
         if (output.mask) {
-          load_row(output.mask, output.mask_dtype, i, tail, mask);
-          row[0] = output.mask_activation == Activation::gelu ? row[0] * gelu_derivative(mask[0])
-                   : mask[0] > 0.0f                           ? row[0]
-                                                              : floats{};
+          load_row(output.mask, output.mask_dtype, i, tail, other);
+          row[0] = masked(output, row[0], other[0]);
         }
         store_row(output.y, output.dtype, i, tail, row);
       }

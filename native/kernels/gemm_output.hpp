@@ -34,18 +34,17 @@ inline Output output_of(const std::string& kernel, const Attributes& attributes,
     output.bias = bias.as<float>();
   }
   const std::string mask_kind = attributes.text("mask", "");
-  if (!mask_kind.empty() && mask_kind != "relu" && mask_kind != "gelu")
-    refuse(kernel + ": mask must be \"\", relu or gelu");
+  if (!mask_kind.empty() && mask_kind != "relu" && mask_kind != "multiply")
+    refuse(kernel + ": mask must be \"\", relu or multiply");
   if (mask_kind.empty() != !mask) refuse(kernel + ": the mask attribute and the mask operand come together");
   if (mask) {
     if (!is_float(mask) || mask.shape != y.shape)
       refuse(kernel + ": mask must be float32 or bfloat16 of the shape of y");
     output.mask = mask.data;
     output.mask_dtype = mask.dtype;
-    output.mask_activation = activation_of(kernel, mask_kind);
+    output.mask_multiplies = mask_kind == "multiply";
   }
-  output.simple = (output.activation == Activation::none || output.activation == Activation::relu) &&
-                  output.mask_activation == Activation::relu;
+  output.simple = output.activation == Activation::none || output.activation == Activation::relu;
   return output;
 }
 

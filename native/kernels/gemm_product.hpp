@@ -30,7 +30,7 @@ inline Product item(Product product, std::int64_t index) {
   };
   move(output.mask, output.mask_dtype);
   move(output.addend, output.addend_dtype);
-  move(output.before, output.before_dtype);
+  move(output.derivative, output.derivative_dtype);
   if (output.partial) output.partial += index * product.y_batch;
   return product;
 }

@@ -74,8 +74,7 @@ class Dots final : public Kernel {
 
   static bool takes(const Product& p) {
     return Small::takes(p) && (p.columns == 1 || p.rows == 1) && (p.x.inner == 1 || p.inner == 1) &&
-           (p.w.inner == 1 || p.inner == 1) && !p.output.addend && !p.output.before &&
-           p.output.mask_activation == Activation::relu;
+           (p.w.inner == 1 || p.inner == 1) && !p.output.addend && !p.output.derivative;
   }
 
   void run() override {
@@ -112,7 +111,7 @@ class Dots final : public Kernel {
       const floats mask = output.mask_dtype == Dtype::float32
                               ? tail.load(static_cast<const float*>(output.mask) + row)
                               : tail.load(static_cast<const bfloat16*>(output.mask) + row);
-      y = mask > 0.0f ? y : floats{};
+      y = masked(output, y, mask);
     }
     if (output.dtype == Dtype::float32)
       tail.store(static_cast<float*>(output.y) + row, y);

@@ -41,14 +41,14 @@ struct Output {
   const float* bias = nullptr;
   const void* addend = nullptr;  // added before the activation
   Dtype addend_dtype = Dtype::float32;
-  void* before = nullptr;  // where what the activation is applied to is kept
-  Dtype before_dtype = Dtype::float32;
+  void* derivative = nullptr;  // where gelu's derivative goes
+  Dtype derivative_dtype = Dtype::float32;
   Activation activation = Activation::none;
-  const void* mask = nullptr;  // y is multiplied by the derivative of an activation here: for relu, kept where mask > 0
+  const void* mask = nullptr;  // y is kept where mask > 0, else zero
   Dtype mask_dtype = Dtype::float32;
-  Activation mask_activation = Activation::relu;  // or gelu
-  float* partial = nullptr;  // sums of an inner dimension taken in blocks; y itself when y is float32
-  bool simple = false;       // nothing but sums, selections and y: finished in registers
+  bool mask_multiplies = false;  // y is multiplied by mask instead
+  float* partial = nullptr;      // sums of an inner dimension taken in blocks; y itself when y is float32
+  bool simple = false;           // nothing but sums, selections and y: finished in registers
 };
 
 // Where a run of the inner dimension begins, in units from Tile::x: a product has one run, a convolution many.
@@ -75,7 +75,7 @@ inline floats activate(Activation activation, floats x) {
     case Activation::relu: return relu(x);
     case Activation::tanh: return tanh(x);
     case Activation::sigmoid: return sigmoid(x);
-    case Activation::gelu: return gelu(x);
+    case Activation::gelu: return gelu(x).y;
     default: return x;
   }
 }
@@ -111,7 +111,11 @@ template <int vectors>
     store_row(static_cast<bfloat16*>(p) + at, tail, row);
 }
 
-// sums → bias → addend → before → activation → mask → y
+inline floats masked(const Output& output, floats x, floats mask) {
+  return output.mask_multiplies ? x * mask : mask > 0.0f ? x : floats{};
+}
+
+// sums → bias → addend → activation → mask → y
 template <int vectors>
 [[gnu::noinline]] void finish(const float* sums, int rows, const Tile& tile, const Output& output) {
   const Tail tail(tile.width - (vectors - 1) * lanes);
@@ -129,14 +133,19 @@ template <int vectors>
       load_row(output.addend, output.addend_dtype, at, tail, other);
       each([&](floats x, int v) { return x + other[v]; });
     }
-    if (output.before) store_row(output.before, output.before_dtype, at, tail, row);
-    each([&](floats x, int) { return activate(output.activation, x); });
+    if (output.derivative) {
+      each([&](floats x, int v) {
+        const auto [y, derivative] = gelu(x);
+        other[v] = derivative;
+        return y;
+      });
+      store_row(output.derivative, output.derivative_dtype, at, tail, other);
+    } else {
+      each([&](floats x, int) { return activate(output.activation, x); });
+    }
     if (output.mask) {
       load_row(output.mask, output.mask_dtype, at, tail, other);
-      if (output.mask_activation == Activation::gelu)
-        each([&](floats x, int v) { return x * gelu_derivative(other[v]); });
-      else
-        each([&](floats x, int v) { return other[v] > 0.0f ? x : floats{}; });
+      each([&](floats x, int v) { return masked(output, x, other[v]); });
     }
     store_row(output.y, output.dtype, at, tail, row);
   }
@@ -192,7 +201,9 @@ template <int rows, int vectors>
   };
   if (output.addend) with_either(output.addend, output.addend_dtype, [](floats x, floats other) { return x + other; });
   if (output.activation == Activation::relu) each([](floats x, int, int) { return relu(x); });
-  if (output.mask)
+  if (output.mask && output.mask_multiplies)
+    with_either(output.mask, output.mask_dtype, [](floats x, floats mask) { return x * mask; });
+  else if (output.mask)
     with_either(output.mask, output.mask_dtype, [](floats x, floats mask) { return mask > 0.0f ? x : floats{}; });
 }
 

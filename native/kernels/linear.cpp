@@ -128,12 +128,12 @@ Product product_of(const Attributes& attributes, Views inputs, Views outputs) {
   return p;
 }
 
-// The further output of what the activation is applied to.
-void keep_before(Product& p, const View& before, const View& y) {
-  require(is_float(before) && before.shape == y.shape, "matmul: what the activation is applied to has the shape of y");
-  p.output.before = before.data;
-  p.output.before_dtype = before.dtype;
-  p.output.simple = false;
+// The further output of the activation's derivative.
+void give_derivative(Product& p, const View& derivative, const View& y) {
+  require(p.output.activation == Activation::gelu, "matmul: only gelu comes with its derivative");
+  require(is_float(derivative) && derivative.shape == y.shape, "matmul: the derivative has the shape of y");
+  p.output.derivative = derivative.data;
+  p.output.derivative_dtype = derivative.dtype;
 }
 
 // y with one column lies in memory as with one row: (x·w)ᵀ = wᵀ·xᵀ then has neighbouring columns to fill vectors with.
@@ -175,10 +175,11 @@ std::unique_ptr<Kernel> make_matmul(const Attributes& attributes, Views inputs, 
           "matmul takes x, w, bias, mask and addend, and gives y");
   Product product = product_of(attributes, inputs, outputs);
   const std::string algorithm = attributes.text("algorithm", "");
-  const bool column_sums = attributes.integer("column_sums", 0) != 0, before = attributes.integer("before", 0) != 0;
-  require(!(column_sums && before) && outputs.size() == (column_sums || before ? 2u : 1u),
-          "matmul: a second output comes with either column_sums or before");
-  if (before) keep_before(product, outputs[1], outputs[0]);
+  const bool column_sums = attributes.integer("column_sums", 0) != 0,
+             derivative = attributes.integer("derivative", 0) != 0;
+  require(!(column_sums && derivative) && outputs.size() == (column_sums || derivative ? 2u : 1u),
+          "matmul: a second output comes with either column_sums or derivative");
+  if (derivative) give_derivative(product, outputs[1], outputs[0]);
 
   std::unique_ptr<Kernel> kernel;
   if (product.batch * product.rows * product.columns > 0)

@@ -36,10 +36,8 @@ def activate(name: str, x: np.ndarray) -> np.ndarray:
     return {"": x, "relu": np.maximum(x, 0), "tanh": np.tanh(x), "sigmoid": 1 / (1 + np.exp(-x))}[name]
 
 
-def derivative(name: str, x: np.ndarray) -> np.ndarray:
-    if name == "gelu":
-        return np.asarray(normal_share(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
-    return np.asarray(x > 0, np.float64)
+def gelu_derivative(x: np.ndarray) -> np.ndarray:
+    return np.asarray(normal_share(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
 
 
 def check(
@@ -53,28 +51,28 @@ def check(
     column_sums: bool = False,
     algorithm: str = "",
     threads: int = 1,
-    mask_activation: str = "relu",
+    mask_kind: str = "relu",
     addend: str | None = None,
-    before: str | None = None,
+    derivative: str | None = None,
 ) -> None:
     n, k, m = size
     x, w = values(rng, (n, k), dtypes[0]), values(rng, (k, m), dtypes[1])
     b = rng.standard_normal(m).astype(np.float32) if bias else None
     gate = values(rng, (n, m), mask) if mask else None
     attributes: dict[str, Any] = {"transpose_x": transpose[0], "transpose_w": transpose[1], "activation": activation}
-    attributes |= {"mask": mask_activation if mask else "", "column_sums": int(column_sums), "algorithm": algorithm}
-    attributes["before"] = int(before is not None)
+    attributes |= {"mask": mask_kind if mask else "", "column_sums": int(column_sums), "algorithm": algorithm}
+    attributes["derivative"] = int(derivative is not None)
     more = values(rng, (n, m), addend) if addend else None
     inputs = [swap(x) if transpose[0] else x, swap(w) if transpose[1] else w, b, gate, more]
     outputs: list[Any] = [(dtypes[2], (n, m))] + [("float32", (m,))] * column_sums
-    if before:
-        outputs.append((before, (n, m)))
+    if derivative:
+        outputs.append((derivative, (n, m)))
     result = run("matmul", attributes, inputs, outputs, threads)
 
     sums = to_float(x) @ to_float(w) + (0 if b is None else b) + (0 if more is None else to_float(more))
     expected = activate(activation, sums)
     if gate is not None:
-        expected = expected * derivative(mask_activation, to_float(gate))
+        expected = expected * (to_float(gate) if mask_kind == "multiply" else to_float(gate) > 0)
     # A sum of k products of size about 1 wanders to √k, and so does the number of rounding errors of its size.
     close = 1e-6 + 2e-7 * k
     tolerance = {"float32": (1e-6, close), "bfloat16": (0.0045, close)}[dtypes[2]]
@@ -82,8 +80,9 @@ def check(
     np.testing.assert_allclose(to_float(result[0]), expected, *tolerance, err_msg=where)
     if column_sums:
         np.testing.assert_allclose(result[1], to_float(w).sum(0), 1e-6, close, err_msg=where)
-    if before:
-        np.testing.assert_allclose(to_float(result[1]), sums, 0.0045 if before == "bfloat16" else 1e-6, close)
+    if derivative:
+        relative = 0.0045 if derivative == "bfloat16" else 1e-6
+        np.testing.assert_allclose(to_float(result[1]), gelu_derivative(sums), relative, 2 * close)
 
 
 @pytest.mark.parametrize("transpose", [(0, 0), (1, 0), (0, 1), (1, 1)])
@@ -136,20 +135,24 @@ def test_what_has_the_shape_of_the_result(algorithm: str, dtype: str) -> None:
         for bias in (False, True):
             check(rng, size, dtypes, bias=bias, algorithm=algorithm, addend=dtype)
             check(rng, size, dtypes, bias=bias, algorithm=algorithm, addend="float32", activation="relu", threads=2)
-            if algorithm != "onednn" or dtype == "float32":  # which multiplies the rounded product by the derivative
-                check(rng, size, dtypes, bias=bias, algorithm=algorithm, mask=dtype, mask_activation="gelu")
-                check(rng, size, dtypes, bias=bias, algorithm=algorithm, activation="gelu", before=dtype)
+            if algorithm != "onednn" or dtype == "float32":  # which rounds before it goes on
+                check(rng, size, dtypes, bias=bias, algorithm=algorithm, mask=dtype, mask_kind="multiply")
+                check(rng, size, dtypes, bias=bias, algorithm=algorithm, activation="gelu", derivative=dtype)
 
 
 def test_gelu_from_end_to_end() -> None:
     x = np.linspace(-15, 15, 30_001, dtype=np.float32)[:, None]
-    one = np.ones((1, 1), np.float32)
+    one, kinds = np.ones((1, 1), np.float32), [("float32", x.shape)] * 2
+    exact = x.astype(np.float64)
     for algorithm in ("small", "packed"):
-        (y,) = run("matmul", {"activation": "gelu", "algorithm": algorithm}, [x, one], [("float32", x.shape)])
-        np.testing.assert_allclose(y, activate("gelu", x.astype(np.float64)), 2e-6, 1e-9)
-        inputs = [np.ones_like(x), one, None, x]
-        (slope,) = run("matmul", {"mask": "gelu", "algorithm": algorithm}, inputs, [("float32", x.shape)])
-        np.testing.assert_allclose(slope, derivative("gelu", x.astype(np.float64)), 2e-6, 4e-7)
+        attributes = {"activation": "gelu", "derivative": 1, "algorithm": algorithm}
+        y, slope = run("matmul", attributes, [x, one], kinds)
+        np.testing.assert_allclose(y, activate("gelu", exact), 2e-6, 1e-9)
+        np.testing.assert_allclose(slope, gelu_derivative(exact), 2e-6, 4e-7)
+    y, slope = run("gelu", {}, [x], kinds, 2)
+    np.testing.assert_allclose(y, activate("gelu", exact), 2e-6, 1e-9)
+    np.testing.assert_allclose(slope, gelu_derivative(exact), 2e-6, 4e-7)
+    np.testing.assert_array_equal(run("gelu_gradient", {}, [x, slope], kinds[:1], 2)[0], x * slope)
 
 
 @pytest.mark.parametrize("transpose", [(0, 0), (1, 0), (0, 1), (1, 1)])

@@ -48,7 +48,7 @@ class Fusion:
                 self._place(node)
         for cell in groups:
             if cell.kernel in ("gelu", "gelu_gradient"):
-                self._group_into_product(cell, groups)
+                self._group_into_product(cell)
         self._join_earlier()
         self.cells = self._live()
 
@@ -141,30 +141,26 @@ class Fusion:
         cell.attributes["mask"] = "relu"
         return True
 
-    def _group_into_product(self, cell: Cell, groups: list[Cell]) -> None:
-        """gelu, by the product that makes its operand; its derivative, by the product that makes the adjoint."""
-        value, *saved = (self.values.root(value) for value in cell.inputs if value is not None)
+    def _group_into_product(self, cell: Cell) -> None:
+        """gelu and the multiplication by its derivative, where a product makes the operand for nobody else."""
+        value, *factors = (self.values.root(value) for value in cell.inputs if value is not None)
         product = self._cell_of.get(value.node)
         if (
             product is None
             or product.kernel != "matmul"
-            or product.attributes.keys() & {"activation", "mask"}
             or product.outputs != [value]
-            or any(other.shape != value.shape for other in (*saved, *cell.outputs))
+            or product.attributes.keys() & {"activation", "mask"}
+            or any(other.shape != value.shape for other in (*factors, *cell.outputs))
+            or value in self.values.targets
+            or not set(cell.nodes).issuperset(self.values.readers[value])
         ):
             return
-        readers = [reader for reader in self.values.readers[value] if reader not in cell.nodes]
-        saved_for = [x for other in groups if other is not cell for x in other.inputs if x is not None]
-        kept = bool(readers) or value in self.values.targets or value in map(self.values.root, saved_for)
-        if saved and not kept:
-            product.attributes["mask"] = "gelu"
-            product.inputs[3] = saved[0]
-            product.outputs = cell.outputs
-        elif not saved and all(reader.serial > cell.place for reader in readers):
-            product.attributes |= {"activation": "gelu", **({"before": 1} if kept else {})}
-            product.outputs = [*cell.outputs, *([value] if kept else [])]
+        if factors:
+            product.attributes["mask"] = "multiply"
+            (product.inputs[3],) = factors
         else:
-            return
+            product.attributes |= {"activation": "gelu", **({"derivative": 1} if len(cell.outputs) > 1 else {})}
+        product.outputs = cell.outputs
         product.take(cell.nodes)
         self._claim(product)
 

@@ -199,10 +199,13 @@ def _attention(use: Use) -> list[Cell]:
 
 
 def _gelu(use: Use) -> list[Cell]:
+    """x → y, and y's derivative, which saves computing it anew on the way back."""
     (x,), (y,) = use.group.inputs, use.group.outputs
     if use.attribute("approximate"):
         return []
-    return [use.cell([x], [y]), *use.gradient_cells([x], x.shape)]
+    derivative = use.extra(x.shape)
+    outputs = [y, derivative] if use.gradients else [y]
+    return [use.cell([x], outputs), *use.gradient_cells([derivative], x.shape)]
 
 
 def _adam(use: Use) -> list[Cell]:

@@ -75,7 +75,7 @@ HALF = {
     "convolution": Half(multiplied=(0, 1), taken=(3,)),
     "convolution_input_gradient": Half(multiplied=(0, 1), taken=(3,)),
     "convolution_kernel_gradient": Half(multiplied=(0, 1)),
-    "gelu": Half(handed_on=(0,)),
+    "gelu": Half(handed_on=(0,), given=(0, 1)),
     "gelu_gradient": Half(handed_on=(0, 1)),
     "layer_norm": Half(taken=(0,)),
     "layer_norm_gradient": Half(taken=(0, 1)),
