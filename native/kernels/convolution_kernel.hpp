@@ -2,9 +2,8 @@
 // channels of the kernel, whose columns are those of g, and whose inner dimension runs over all positions.
 #pragma once
 
-#include "../threads.hpp"
+#include "convolution_depthwise.hpp"
 #include "convolution_shape.hpp"
-#include "convolution_window.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 
@@ -15,10 +14,12 @@ class ConvolutionKernelGradient final : public Kernel {
                             const View& sums, int threads)
       : shape_(shape), g_(g), y_(y), sums_(sums) {
     const ConvolutionShape& s = shape_;
-    pairs_ = has_pairs && x.dtype == Dtype::bfloat16 && g.dtype == Dtype::bfloat16;
+    depthwise_ = s.groups > 1 && s.group_inputs() == 1;
+    groups_ = depthwise_ ? 1 : s.groups;
+    pairs_ = has_pairs && !depthwise_ && x.dtype == Dtype::bfloat16 && g.dtype == Dtype::bfloat16;
     per_unit_ = pairs_ ? 2 : 1;
     window_ = Window(x, s.height.input, s.width.input, s.groups, pairs_ ? Units::pixel_pairs : Units::elements,
-                     s.width.stride);
+                     s.width.stride, depthwise_ ? s.group_outputs() : 1);
     pack_g_ = pack_function(pairs_, g.dtype);
     g_direct_ = !pairs_ && g.dtype == Dtype::float32;
     make_blocks();
@@ -26,7 +27,7 @@ class ConvolutionKernelGradient final : public Kernel {
 
     const std::int64_t most = std::max<std::int64_t>(sums_size / ((rows_ + 1) * s.outputs), 1);
     chunks_ = std::min({s.batch, most_chunks, most});
-    panels_ = s.groups * ((s.group_outputs() + tile_columns - 1) / tile_columns);
+    panels_ = groups_ * ((s.outputs / groups_ + tile_columns - 1) / tile_columns);
     panel_parts_ = chunks_ < most_chunks ? panels_ : 1;
     chunk_size_ = round_up((rows_ + 1) * s.outputs, lanes);
     chunk_sums_ = scratch(chunks_ * chunk_size_);
@@ -89,21 +90,26 @@ class ConvolutionKernelGradient final : public Kernel {
     for (std::int64_t row = 0; row < height_; ++row) starts_.push_back(row * s.height.stride * pitch_);
   }
 
+  std::int64_t start_of(std::int64_t tap) const {
+    const ConvolutionAxis &height = shape_.height, &width = shape_.width;
+    return tap / width.kernel * height.dilation * pitch_ + tap % width.kernel * width.dilation * window_.pixel();
+  }
+
   void make_rows() {
     const ConvolutionShape& s = shape_;
+    rows_ = s.taps() * s.group_inputs();
+    for (std::int64_t tap = 0; tap < s.taps(); ++tap) taps_.push_back(start_of(tap));
+    if (depthwise_) return;
     const bool neighbours = s.groups == 1 && s.width.dilation == 1;  // taps of a row stand as in the kernel
     const std::int64_t taps = neighbours ? s.width.kernel : 1;
-    rows_ = s.taps() * s.group_inputs();
     const std::int64_t length = taps * s.group_inputs();
     const int tiles = static_cast<int>((length + tile_rows - 1) / tile_rows);
     for (std::int64_t group = 0; group < s.groups; ++group)
       for (std::int64_t tap = 0; tap < s.taps(); tap += taps)
         for (int t = 0; t < tiles; ++t) {
           const Range range = share(length, t, tiles);
-          const std::int64_t start = tap / s.width.kernel * s.height.dilation * pitch_ +
-                                     tap % s.width.kernel * s.width.dilation * window_.pixel() +
-                                     group * window_.group() + range.begin;
-          tiles_.push_back({group, tap * s.group_inputs() + range.begin, range.end - range.begin, start});
+          tiles_.push_back({group, tap * s.group_inputs() + range.begin, range.end - range.begin,
+                            start_of(tap) + group * window_.group() + range.begin});
         }
   }
 
@@ -132,10 +138,10 @@ class ConvolutionKernelGradient final : public Kernel {
     else
       window_.copy(image, {top, top + reach(s.height, rows.end - rows.begin)},
                    {left, left + reach(s.width, units * per_unit_)}, pitch_, memory, memory + window_units_);
-    const std::int64_t group_panels = panels_ / s.groups;
+    const std::int64_t group_panels = panels_ / groups_, group_columns = s.outputs / groups_;
     for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
       const std::int64_t group = panel / group_panels, column = panel % group_panels * tile_columns;
-      const std::int64_t width = std::min(tile_columns, s.group_outputs() - column);
+      const std::int64_t width = std::min(tile_columns, group_columns - column);
       Tile tile{.x = &one_,
                 .x_row = 0,
                 .x_inner = 0,
@@ -143,7 +149,7 @@ class ConvolutionKernelGradient final : public Kernel {
                 .w_inner = round_up(width, lanes),
                 .inner = (rows.end - rows.begin) * units,
                 .row = rows_,
-                .column = group * s.group_outputs() + column,
+                .column = group * group_columns + column,
                 .width = width,
                 .first = first,
                 .last = false};
@@ -156,12 +162,25 @@ class ConvolutionKernelGradient final : public Kernel {
       tile.inner = units;
       tile.runs = rows.end - rows.begin;
       tile.starts = starts_.data();
+      if (depthwise_) add_channels(tile, x, sums);
       for (const Rows& each : tiles_) {
         if (each.group != group) continue;
         tile.x = x + each.start;
         tile.row = each.row;
         tile_function(pairs_, each.height, vectors)(tile, output);
       }
+    }
+  }
+
+  void add_channels(Tile tile, const float* x, float* sums) const {
+    const std::int64_t end = tile.column + tile.width;
+    for (; tile.column < end; tile.column += lanes, tile.w += lanes) {
+      tile.x = x + tile.column;
+      float* const to = sums + tile.column;
+      if (end - tile.column >= lanes)
+        add_depthwise(shape_.taps(), tile, taps_.data(), to, shape_.outputs, Whole{});
+      else
+        add_depthwise(shape_.taps(), tile, taps_.data(), to, shape_.outputs, Tail(end - tile.column));
     }
   }
 
@@ -198,15 +217,16 @@ class ConvolutionKernelGradient final : public Kernel {
   ConvolutionShape shape_;
   View g_, y_, sums_;
   Window window_;
-  bool pairs_ = false, direct_ = false, g_direct_ = false;
+  bool pairs_ = false, direct_ = false, g_direct_ = false, depthwise_ = false;
   Pack pack_g_;
-  float one_ = 1.0f;  // a unit
+  float one_ = 1.0f;         // a unit
+  std::int64_t groups_ = 1;  // as the product sees them
   std::int64_t per_unit_ = 1, rows_ = 0, height_ = 1, width_ = 1, pitch_ = 0;
   std::int64_t chunks_ = 1, chunk_size_ = 0, panels_ = 1, panel_parts_ = 1;
   std::int64_t window_units_ = 0, g_at_ = 0, part_size_ = 0;
   int parts_ = 1, add_parts_ = 1;
   std::vector<Rows> tiles_;
-  std::vector<std::int64_t> starts_;
+  std::vector<std::int64_t> starts_, taps_;  // of the rows of a block; of the taps
   Scratch memory_, chunk_sums_;
 };
 

@@ -3,9 +3,8 @@
 // windows of the image. Serves the convolution itself, and the gradient of its input as a convolution of g.
 #pragma once
 
-#include "../threads.hpp"
+#include "convolution_depthwise.hpp"
 #include "convolution_shape.hpp"
-#include "convolution_window.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 
@@ -24,10 +23,14 @@ class ConvolutionProduct final : public Kernel {
 
   ConvolutionProduct(const Problem& problem, int threads) : problem_(problem), output_(problem.output) {
     const Problem& p = problem_;
-    share_ = p.source.shape.back() / p.groups;
-    group_columns_ = output_.columns / p.groups;
+    const std::int64_t channels = p.source.shape.back();
+    share_ = channels / p.groups;
+    depthwise_ = p.groups > 1 && share_ == 1 && (p.w.across == 1 || output_.columns == channels);
+    if (depthwise_) problem_.w.across = 1;  // a tap's filters are neighbours
+    group_columns_ = depthwise_ ? output_.columns : output_.columns / p.groups;
     pairs_ = has_pairs && p.source.dtype == Dtype::bfloat16 && p.w.dtype == Dtype::bfloat16 && share_ > 1;
-    window_ = Window(p.source, p.rows, p.columns, p.groups, pairs_ ? Units::channel_pairs : Units::elements);
+    window_ = Window(p.source, p.rows, p.columns, p.groups, pairs_ ? Units::channel_pairs : Units::elements, 0,
+                     depthwise_ ? output_.columns / channels : 1);
     pack_w_ = pack_function(pairs_, p.w.dtype);
     lowest_ = {lowest(p.down), lowest(p.across)};
     make_blocks(threads);
@@ -101,6 +104,7 @@ class ConvolutionProduct final : public Kernel {
     return {index * size, std::min((index + 1) * size, sweeps[0].count)};
   }
 
+  std::int64_t tap_units() const { return depthwise_ ? 1 : window_.group(); }
   std::int64_t block_rows() const { return reach(problem_.down, height_); }
 
   void make_blocks(int threads) {
@@ -119,7 +123,7 @@ class ConvolutionProduct final : public Kernel {
   }
 
   void add_phase(const Sweep& down, const Sweep& across) {
-    Phase phase{down, across, 0, window_.group(), {}};
+    Phase phase{down, across, 0, tap_units(), {}};
     const auto taps = static_cast<std::int64_t>(across.taps.size());
     // Taps that are neighbours in a row make one run, where no other group's channels lie between them.
     const bool neighbours =
@@ -131,9 +135,10 @@ class ConvolutionProduct final : public Kernel {
                                  (column.offset - lowest_.end) * window_.pixel());
     if (neighbours) phase.inner *= taps;
     phase.units = static_cast<std::int64_t>(phase.starts.size()) * phase.inner;
-    for (std::int64_t group = 0; group < problem_.groups; ++group) {
-      for (std::int64_t column = 0; column < group_columns_; column += tile_columns) {
-        const std::int64_t width = std::min(tile_columns, group_columns_ - column);
+    const std::int64_t panel_width = depthwise_ ? lanes : tile_columns;
+    for (std::int64_t group = 0; group < (depthwise_ ? 1 : problem_.groups); ++group) {
+      for (std::int64_t column = 0; column < group_columns_; column += panel_width) {
+        const std::int64_t width = std::min(panel_width, group_columns_ - column);
         panels_.push_back({phases_.size(), group, column, width, packed_size_});
         packed_size_ += phase.units * round_up(width, lanes);
       }
@@ -151,7 +156,7 @@ class ConvolutionProduct final : public Kernel {
         const std::int64_t tap = row.at * problem_.kernel_width + column.at;
         w.data = offset(w.data, w.dtype, tap * problem_.w_tap + panel.group * problem_.w_group);
         pack_w_(w, panel.column, panel.width, 0, share_, stride, to);
-        to += window_.group() * stride;
+        to += tap_units() * stride;
       }
     }
   }
@@ -172,7 +177,8 @@ class ConvolutionProduct final : public Kernel {
       const std::int64_t end = std::min(rows.end, phase.down.count);
       for (std::int64_t row = rows.begin; row < end; ++row)
         multiply_row(panel, phase, image, row, {columns.begin, std::min(columns.end, phase.across.count)},
-                     x + (row - rows.begin) * phase.down.step * pitch_ + panel.group * window_.group());
+                     x + (row - rows.begin) * phase.down.step * pitch_ +
+                         (depthwise_ ? panel.column : panel.group * window_.group()));
     }
   }
 
@@ -209,14 +215,15 @@ class ConvolutionProduct final : public Kernel {
       const Range range = share(count, t, tiles);
       tile.x = x + range.begin * x_row;
       tile.row = columns.begin + range.begin;
-      tile_function(pairs_, range.end - range.begin, tile.w_inner / lanes)(tile, output);
+      const std::int64_t height = range.end - range.begin;
+      (depthwise_ ? depthwise_function(height) : tile_function(pairs_, height, tile.w_inner / lanes))(tile, output);
     }
   }
 
   Problem problem_;
   Output output_;
   Window window_;
-  bool pairs_ = false, direct_ = false;
+  bool pairs_ = false, direct_ = false, depthwise_ = false;
   Pack pack_w_;
   std::int64_t share_ = 0, group_columns_ = 0;
   Range lowest_{0, 0};  // offsets of a window's first row and column from its first position

@@ -13,9 +13,9 @@ enum class Units : std::uint8_t { elements, channel_pairs, pixel_pairs };
 class Window {
  public:
   Window() = default;
-  // `distance`: from a pixel to the other one of its pair.
+  // `distance`: from a pixel to the other one of its pair. `repeats`: of every element, for units that are elements.
   Window(const View& images, std::int64_t height, std::int64_t width, std::int64_t groups, Units units,
-         std::int64_t distance = 0)
+         std::int64_t distance = 0, std::int64_t repeats = 1)
       : data_(images.data),
         dtype_(images.dtype),
         height_(height),
@@ -23,14 +23,18 @@ class Window {
         groups_(groups),
         share_(images.shape.back() / groups),
         distance_(distance),
+        repeats_(repeats),
         units_(units) {}
 
-  std::int64_t group() const { return units_ == Units::channel_pairs ? (share_ + 1) / 2 : share_; }  // units of a group
-  std::int64_t pixel() const { return groups_ * group(); }                                           // and of a pixel
+  std::int64_t group() const {
+    return units_ == Units::channel_pairs ? (share_ + 1) / 2 : share_ * repeats_;
+  }  // units of a group
+  std::int64_t pixel() const { return groups_ * group(); }  // and of a pixel
 
   // Whether the units stand in memory as they are needed, short of zeros beyond the edges.
   bool as_stored() const {
-    return units_ == Units::elements ? dtype_ == Dtype::float32 : units_ == Units::channel_pairs && share_ % 2 == 0;
+    return units_ == Units::elements ? dtype_ == Dtype::float32 && repeats_ == 1
+                                     : units_ == Units::channel_pairs && share_ % 2 == 0;
   }
   const float* stored(std::int64_t image, std::int64_t row, std::int64_t column) const {
     return static_cast<const float*>(data_) + ((image * height_ + row) * width_ + column) * pixel();
@@ -38,7 +42,8 @@ class Window {
 
   // Floats that `copy` needs besides its result, for windows of so many columns.
   std::int64_t scratch_size(std::int64_t columns) const {
-    return units_ == Units::pixel_pairs ? round_up((columns + distance_) * pixel() / 2 + 2 * lanes, lanes) : 0;
+    if (units_ == Units::pixel_pairs) return round_up((columns + distance_) * pixel() / 2 + 2 * lanes, lanes);
+    return repeats_ > 1 ? columns * pixel() : 0;
   }
 
   // Rows and columns of an image, from `begin` on maybe before its edge, to rows at distance `pitch`.
@@ -49,10 +54,13 @@ class Window {
         continue;
       }
       const std::int64_t start = (image * height_ + row) * width_ * groups_ * share_;
+      float* const first = repeats_ > 1 ? memory : to;
       if (dtype_ == Dtype::float32)
-        place(static_cast<const float*>(data_) + start, columns, to);
+        place(static_cast<const float*>(data_) + start, columns, first);
       else
-        copy_halves(static_cast<const bfloat16*>(data_) + start, columns, to, memory);
+        copy_halves(static_cast<const bfloat16*>(data_) + start, columns, first, memory);
+      if (repeats_ > 1)
+        for (std::int64_t i = 0; i < (columns.end - columns.begin) * pixel(); ++i) to[i] = memory[i / repeats_];
     }
   }
 
@@ -103,7 +111,7 @@ class Window {
 
   const void* data_ = nullptr;
   Dtype dtype_ = Dtype::float32;
-  std::int64_t height_ = 0, width_ = 0, groups_ = 1, share_ = 0, distance_ = 0;
+  std::int64_t height_ = 0, width_ = 0, groups_ = 1, share_ = 0, distance_ = 0, repeats_ = 1;
   Units units_ = Units::elements;
 };
 
