@@ -274,7 +274,7 @@ def test_nothing_is_read_past_the_end(kernel: str) -> None:
         ({"strides": [2]}, ((1, 4, 3), (2, 3, 4), (1, 3, 4)), "spatial sizes do not belong together"),
         ({"strides": [1, 1]}, ((1, 4, 3), (2, 3, 4), (1, 3, 4)), "one number per spatial axis"),
         ({"dilation": [0]}, ((1, 4, 3), (2, 3, 4), (1, 3, 4)), "are positive"),
-        ({"activation": "gelu"}, ((1, 4, 3), (2, 3, 4), (1, 3, 4)), "convolution: unknown activation 'gelu'"),
+        ({"activation": "swirl"}, ((1, 4, 3), (2, 3, 4), (1, 3, 4)), "convolution: unknown activation 'swirl'"),
         ({"mask": "relu"}, ((1, 4, 3), (2, 3, 4), (1, 3, 4)), "come together"),
         ({}, ((4, 3), (3, 4), (4, 4)), "one or two spatial axes"),
         ({}, ((1, 4, 0), (2, 0, 4), (1, 3, 4)), "no channels"),
