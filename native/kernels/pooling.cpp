@@ -123,7 +123,17 @@ struct Average {
   }
 };
 
-// Calls f(side, offset of the image, offset of the pooled image) for the windows of one row of the output.
+// Calls f(lanes to use, first channel) for every vector of channels of a window. With `room`, what follows in the rows
+// of both images is at least a vector and written later: then the last vector is a whole one too, which is quicker.
+template <typename F>
+[[gnu::always_inline]] inline void over_channels(std::int64_t channels, bool room, const F& f) {
+  if (room)
+    for (std::int64_t c = 0; c < channels; c += lanes) f(Whole{}, c);
+  else
+    over_vectors(channels, f);
+}
+
+// Calls f(side, offset of the image, offset of the pooled image, room) for the windows of one row of the output.
 template <typename F>
 [[gnu::always_inline]] inline void each_window(const Geometry& geometry, std::int64_t row, const F& f) {
   const std::int64_t channels = geometry.channels, pitch = geometry.columns.size * channels;
@@ -133,10 +143,12 @@ template <typename F>
     const Covered covered{rows.end - rows.begin, columns.end - columns.begin, pitch};
     const std::int64_t from = rows.begin * pitch + columns.begin * channels,
                        to = (row * geometry.columns.outputs + j) * channels;
+    const bool room =
+        std::min(geometry.columns.size - columns.end, geometry.columns.outputs - j - 1) * channels >= lanes;
     if (covered.height == 2 && covered.width == 2)
-      f(std::integral_constant<int, 2>{}, covered, from, to);
+      f(std::integral_constant<int, 2>{}, covered, from, to, room);
     else
-      f(std::integral_constant<int, 0>{}, covered, from, to);
+      f(std::integral_constant<int, 0>{}, covered, from, to, room);
   }
 }
 
@@ -161,8 +173,8 @@ class Pool final : public Kernel {
     const X* const x = x_ + image * geometry_.image_size();
     Y* const y = y_ + image * geometry_.pooled_size();
     const std::int64_t channels = geometry_.channels;
-    each_window(geometry_, row, [&](auto side, const Covered& covered, std::int64_t from, std::int64_t to) {
-      over_vectors(channels, [&](auto use, std::int64_t c) {
+    each_window(geometry_, row, [&](auto side, const Covered& covered, std::int64_t from, std::int64_t to, bool room) {
+      over_channels(channels, room, [&](auto use, std::int64_t c) {
         use.store(y + to + c, Rule::template pool<side>(x + from + c, covered, channels, use));
       });
     });
@@ -236,8 +248,8 @@ class PoolGradient final : public Kernel {
     const X* const x = x_ + (Rule::reads_image ? image * geometry_.image_size() : 0);
     const G* const g = g_ + image * geometry_.pooled_size();
     const std::int64_t channels = geometry_.channels;
-    each_window(geometry_, row, [&](auto side, const Covered& covered, std::int64_t from, std::int64_t to) {
-      over_vectors(channels, [&](auto use, std::int64_t c) {
+    each_window(geometry_, row, [&](auto side, const Covered& covered, std::int64_t from, std::int64_t to, bool room) {
+      over_channels(channels, room && tiles_, [&](auto use, std::int64_t c) {
         Rule::template spread<side>(x + from + c, use.load(g + to + c), positive_, covered, channels, use,
                                     [&](std::int64_t at, floats part) { put(use, dx + from + c + at, part); });
       });
