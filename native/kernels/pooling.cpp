@@ -76,28 +76,42 @@ struct Max {
 
   template <int side, typename X, typename Lanes>
   static floats pool(const X* x, const Covered& covered, std::int64_t channels, Lanes use) {
-    floats largest = use.load(x);
-    ints numbers = largest == largest;
-    each<side>(covered, channels, [&](std::int64_t at) {
-      const floats next = use.load(x + at);
-      numbers &= (largest >= next) | (largest < next);  // one comparison: whether both are numbers
-      largest = largest > next ? largest : next;        // one instruction, which drops a NaN
-    });
-    return numbers ? largest : splat(not_a_number);
+    return largest_of<side>(covered, channels, [&](std::int64_t at) { return use.load(x + at); });
   }
 
   // give(at, part) for every element of the window.
   template <int side, typename X, typename Lanes, typename Give>
   static void spread(const X* x, floats g, bool positive, const Covered& covered, std::int64_t channels, Lanes use,
                      const Give& give) {
-    const floats largest = pool<side>(x, covered, channels, use);
-    const floats zero = splat(0.0f);
+    floats kept[side ? side * side : 1];  // in registers, since what is given may for the compiler lie over x
+    if constexpr (side > 0) {
+      std::int64_t k = 0;
+      each<side>(covered, channels, [&](std::int64_t at) { kept[k++] = use.load(x + at); });
+    }
+    std::int64_t k = 0;
+    const auto element = [&](std::int64_t at) { return side ? kept[k++] : use.load(x + at); };
+    const floats largest = largest_of<side>(covered, channels, element), zero = splat(0.0f);
     floats left = positive ? (largest > 0.0f ? g : zero) : g;
+    k = 0;
     each<side>(covered, channels, [&](std::int64_t at) {
-      const ints chosen = use.load(x + at) == largest;
+      const ints chosen = element(at) == largest;
       give(at, chosen ? left : zero);
       left = chosen ? zero : left;
     });
+  }
+
+ private:
+  template <int side, typename Element>
+  [[gnu::always_inline]] static floats largest_of(const Covered& covered, std::int64_t channels,
+                                                  const Element& element) {
+    floats largest = splat(-infinity);
+    ints numbers = largest == largest;
+    each<side>(covered, channels, [&](std::int64_t at) {
+      const floats next = element(at);
+      numbers &= (largest >= next) | (largest < next);  // one comparison: whether both are numbers
+      largest = largest > next ? largest : next;        // one instruction, which drops a NaN
+    });
+    return numbers ? largest : splat(not_a_number);
   }
 };
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy
 
-from pellucid.core.graph import Array, Node, Tensor
+from pellucid.core.graph import Array, Node, Tensor, tensor
 from pellucid.core.op import Op, Sample
 from pellucid.core.spec import Shape, Spec, known, show_shape
 from pellucid.core.terms import Apply, Element, Largest, Number, Operand, Product, Sum, Term
@@ -245,13 +245,13 @@ class MaxPoolGradient(PoolGradient):
         (h,), (x, g) = gradients, node.inputs
         outputs, around = known(g.shape[1:-1]), ((0, 0), *self.padding, (0, 0))
         inside = self.padded(numpy, numpy.ones((1, *known(x.shape[1:-1]), 1), bool), False)
-        largest, padded, picked, searching = MaxPool(**self.attributes)(x), pad(x, around), g * 0.0, None
+        largest, padded, spread = MaxPool(**self.attributes)(x), pad(x, around), pad(h, around)
+        searching, picked = equal(largest, largest), tensor(0.0, x.spec)  # a window with NaN has no maximum
         for place in self.offsets(outputs):
-            chosen = logical_and(equal(_part(padded, place), largest), inside[place])
-            if searching is not None:
-                chosen = logical_and(chosen, searching)
-            picked = where(chosen, _part(pad(h, around), place), picked)
-            searching = logical_not(chosen) if searching is None else logical_and(searching, logical_not(chosen))
+            here = logical_and(equal(_part(padded, place), largest), inside[place])
+            chosen = logical_and(searching, here)
+            picked = where(chosen, _part(spread, place), picked)
+            searching = logical_and(searching, logical_not(here))
         return None, picked
 
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
