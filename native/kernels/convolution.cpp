@@ -3,10 +3,9 @@
 //
 //     convolution_product.hpp   the convolution, and the gradient of its input
 //     convolution_scatter.hpp   the gradient of its input, where that has few channels
-//     convolution_scatter.hpp   the gradient of its input, where that has few channels
 //     convolution_kernel.hpp    the gradient of its kernel
-#include "convolution_kernel.hpp"
-#include "convolution_product.hpp"
+//     convolution_fold.hpp      the first and the last, where there are few filters
+#include "convolution_fold.hpp"
 #include "convolution_scatter.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
@@ -31,21 +30,23 @@ std::unique_ptr<Kernel> make_convolution(const Attributes& attributes, Views inp
   const ConvolutionShape s = convolution_shape(name, attributes, x, w, y);
   const Output output = output_of(name, attributes, y, at(inputs, 2), at(inputs, 3));
   if (y.size() == 0) return nullptr;
-  return std::make_unique<ConvolutionProduct>(ConvolutionProduct::Problem{.source = x,
-                                                                          .batch = s.batch,
-                                                                          .rows = s.height.input,
-                                                                          .columns = s.width.input,
-                                                                          .groups = s.groups,
-                                                                          .down = sweeps_of_windows(s.height),
-                                                                          .across = sweeps_of_windows(s.width),
-                                                                          .w = {w.data, w.dtype, s.outputs, 1},
-                                                                          .w_tap = s.group_inputs() * s.outputs,
-                                                                          .w_group = s.group_outputs(),
-                                                                          .kernel_width = s.width.kernel,
-                                                                          .target_rows = s.height.output,
-                                                                          .target_columns = s.width.output,
-                                                                          .output = output},
-                                              context.threads);
+  const ConvolutionProduct::Problem problem{.source = x,
+                                            .batch = s.batch,
+                                            .rows = s.height.input,
+                                            .columns = s.width.input,
+                                            .groups = s.groups,
+                                            .down = sweeps_of_windows(s.height),
+                                            .across = sweeps_of_windows(s.width),
+                                            .w = {w.data, w.dtype, s.outputs, 1},
+                                            .w_tap = s.group_inputs() * s.outputs,
+                                            .w_group = s.group_outputs(),
+                                            .kernel_width = s.width.kernel,
+                                            .target_rows = s.height.output,
+                                            .target_columns = s.width.output,
+                                            .output = output};
+  const std::int64_t fold = best_fold(s);
+  if (fold > 1) return std::make_unique<FoldedProduct>(s, fold, problem, context.threads);
+  return std::make_unique<ConvolutionProduct>(problem, context.threads);
 }
 
 std::unique_ptr<Kernel> make_convolution_input_gradient(const Attributes& attributes, Views inputs, Views outputs,
@@ -58,21 +59,21 @@ std::unique_ptr<Kernel> make_convolution_input_gradient(const Attributes& attrib
   const Output output = output_of(name, attributes, y, at(inputs, 2), at(inputs, 3));
   if (y.size() == 0) return nullptr;
   if (ConvolutionScatter::takes(s)) return std::make_unique<ConvolutionScatter>(s, g, w, output, context.threads);
-  return std::make_unique<ConvolutionProduct>(ConvolutionProduct::Problem{.source = g,
-                                                                          .batch = s.batch,
-                                                                          .rows = s.height.output,
-                                                                          .columns = s.width.output,
-                                                                          .groups = s.groups,
-                                                                          .down = sweeps_of_input(s.height),
-                                                                          .across = sweeps_of_input(s.width),
-                                                                          .w = {w.data, w.dtype, 1, s.outputs},
-                                                                          .w_tap = s.group_inputs() * s.outputs,
-                                                                          .w_group = s.group_outputs(),
-                                                                          .kernel_width = s.width.kernel,
-                                                                          .target_rows = s.height.input,
-                                                                          .target_columns = s.width.input,
-                                                                          .output = output},
-                                              context.threads);
+  const ConvolutionProduct::Problem problem{.source = g,
+                                            .batch = s.batch,
+                                            .rows = s.height.output,
+                                            .columns = s.width.output,
+                                            .groups = s.groups,
+                                            .down = sweeps_of_input(s.height),
+                                            .across = sweeps_of_input(s.width),
+                                            .w = {w.data, w.dtype, 1, s.outputs},
+                                            .w_tap = s.group_inputs() * s.outputs,
+                                            .w_group = s.group_outputs(),
+                                            .kernel_width = s.width.kernel,
+                                            .target_rows = s.height.input,
+                                            .target_columns = s.width.input,
+                                            .output = output};
+  return std::make_unique<ConvolutionProduct>(problem, context.threads);
 }
 
 std::unique_ptr<Kernel> make_convolution_kernel_gradient(const Attributes& attributes, Views inputs, Views outputs,
@@ -86,6 +87,8 @@ std::unique_ptr<Kernel> make_convolution_kernel_gradient(const Attributes& attri
   require(!sums || (sums.dtype == Dtype::float32 && sums.shape == Shape{s.outputs}),
           "convolution_kernel_gradient: bias sums are float32, one per channel of g");
   if (s.windows() == 0) return std::make_unique<Zeros>(outputs);
+  const std::int64_t fold = best_fold(s);
+  if (fold > 1) return std::make_unique<FoldedKernelGradient>(s, fold, x, g, y, sums, context.threads);
   return std::make_unique<ConvolutionKernelGradient>(s, x, g, y, sums, context.threads);
 }
 
