@@ -85,11 +85,12 @@ def test_gradients(case: Any, dtypes: tuple[str, str]) -> None:
             shared[at] += g[place] / len(covered)
     tolerance = 8e-3 if dtypes[1] == "bfloat16" else 1e-6
     operands = stored(x, dtypes[0]), stored(g, dtypes[0])
-    for kernel, inputs, expected in (
-        ("max_pool_gradient", [*operands], first),
-        ("average_pool_gradient", [operands[1]], shared),
+    for kernel, more, inputs, expected in (
+        ("max_pool_gradient", {}, [*operands], first),
+        ("max_pool_gradient", {"mask": "relu"}, [*operands], first * (x > 0)),
+        ("average_pool_gradient", {}, [operands[1]], shared),
     ):
-        (dx,) = run(kernel, attributes(case), inputs, [(dtypes[1], x.shape)])
+        (dx,) = run(kernel, {**attributes(case), **more}, inputs, [(dtypes[1], x.shape)])
         np.testing.assert_allclose(to_float(dx), expected, rtol=tolerance, atol=tolerance)
 
 
