@@ -147,28 +147,29 @@ class Forward final : public Kernel {
     for (std::int64_t i = range.begin; i < range.end; ++i) {
       const auto [begin, rows, size] = blocks_.at(i);
       const X* const x = x_ + begin;
-      float *const sums = totals_.block(part), *const squares = sums + blocks_.width();
+      float *const means = totals_.block(part), *const squares = means + blocks_.width();
       const float share_of_row = 1.0f / static_cast<float>(rows);
       each_group(size, [&, rows = rows, size = size](std::int64_t j, auto at, auto count) {
-        floats sum[count()]{}, square[count()]{};
+        floats mean[count()]{}, rest[count()]{}, square[count()]{};
         for (std::int64_t row = 0; row < rows; ++row)
-          for (int k = 0; k < count(); ++k) sum[k] += at.load(x + row * size + j + k * lanes);
+          for (int k = 0; k < count(); ++k) mean[k] += at.load(x + row * size + j + k * lanes);
+        for (int k = 0; k < count(); ++k) mean[k] *= share_of_row;
         for (std::int64_t row = 0; row < rows; ++row)
           for (int k = 0; k < count(); ++k) {
-            const floats d = at.load(x + row * size + j + k * lanes) - sum[k] * share_of_row;
+            const floats d = at.load(x + row * size + j + k * lanes) - mean[k];
+            if constexpr (std::is_same_v<X, float>) rest[k] += d;  // bfloat16 has no digits to lose
             square[k] += d * d;
           }
-        for (int k = 0; k < count(); ++k) {
-          at.store(sums + j + k * lanes, sum[k]);
-          at.store(squares + j + k * lanes, square[k]);
+        for (int k = 0; k < count(); ++k) {  // what rounding had left out of the mean
+          at.store(means + j + k * lanes, mean[k] + rest[k] * share_of_row);
+          at.store(squares + j + k * lanes, square[k] - rest[k] * rest[k] * share_of_row);
         }
       });
-      // Σ x and Σ x², the latter as what the squares about the block's mean leave out of it
-      totals_.add(part, size,
-                  [share = 1.0 / static_cast<double>(rows)](double& s, double& q, double sum, double square) {
-                    s += sum;
-                    q += square + sum * sum * share;
-                  });
+      // Σ x and Σ x²
+      totals_.add(part, size, [n = static_cast<double>(rows)](double& s, double& q, double mean, double square) {
+        s += n * mean;
+        q += n * mean * mean + square;
+      });
     }
   }
 

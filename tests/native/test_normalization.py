@@ -121,7 +121,7 @@ def test_batch_norm_of_large_means_and_of_odd_blocks() -> None:
     y, mean, variance = run("batch_norm", {"epsilon": 0.0}, [x, None, None], outputs, 2)
     exact = x[:, :5].astype(np.float64)
     np.testing.assert_allclose(mean[:5], exact.mean(0), 1e-7)
-    np.testing.assert_allclose(variance[:5], exact.var(0), 2e-4)
+    np.testing.assert_allclose(variance[:5], exact.var(0), 5e-5)
     np.testing.assert_allclose(y[:, :5], (exact - exact.mean(0)) / exact.std(0), atol=1e-3)
     assert np.isnan(y[:, 5]).all()
     x[0] = 0
