@@ -132,17 +132,25 @@ inline Reduced reduce(floats x) {
 inline floats power_of_2(ints n) { return from_bits((n + 127) << 23); }
 
 // |r| ≤ ln 2 / 2: 1 + r + r²·(degree 4); error 4e-9.
+inline floats exp_of_rest(floats r) {
+  return polynomial(r, 0.5f, 0.1666652113199234f, 0.041666217148303986f, 0.00836864672601223f, 0.0013949982821941376f) *
+             (r * r) +
+         r + 1.0f;
+}
 inline floats exp(floats x) {
   x = x > 89.0f ? splat(89.0f) : x;
   x = x < -105.0f ? splat(-105.0f) : x;
   const auto [r, n] = reduce(x);
-  const floats e =
-      polynomial(r, 0.5f, 0.1666652113199234f, 0.041666217148303986f, 0.00836864672601223f, 0.0013949982821941376f) *
-          (r * r) +
-      r + 1.0f;
+  const floats e = exp_of_rest(r);
   // Two factors, since 2ⁿ itself may overflow or be denormal.
   const ints half = n >> 1;
   return e * power_of_2(half) * power_of_2(n - half);
+}
+
+// eˣ for x ≤ 88, zero below -87: no denormal numbers, and two thirds of the work.
+inline floats exp_bounded(floats x) {
+  const auto [r, n] = reduce(x);
+  return x < -87.0f ? floats{} : exp_of_rest(r) * power_of_2(n);
 }
 
 // eˣ - 1 for x ≤ 87; |r| ≤ ln 2 / 2: r + r²·(degree 5); error 3e-10.
@@ -224,7 +232,7 @@ struct Normal {
   floats share, density;
 };
 inline Normal normal(floats x) {
-  const floats e = exp(-0.5f * (x * x));
+  const floats e = exp_bounded(-0.5f * (x * x));
   const floats t = 1.0f / (1.0f + 0.3f * absolute(x));
   const floats tail =
       e * (t * polynomial(t, 0.11962930113077164f, 0.12075395882129669f, 0.09991349279880524f, 0.1285616159439087f,

@@ -92,7 +92,7 @@ class Forward {
     each_row([&](std::int64_t r, std::int64_t seen, float* row) {
       const floats origin = splat(origins[r]);
       for (std::int64_t j = 0; j < seen; j += lanes) {
-        const floats e = exp(load(row + j) - origin);
+        const floats e = exp_bounded(load(row + j) - origin);
         store(row + j, e);
         parts[r] += e;
       }
@@ -234,7 +234,7 @@ class Backward {
   }
 
   [[gnu::always_inline]] Derivative derivative(const Row& row, std::int64_t j, floats score, floats product) const {
-    floats p = exp(score * problem.scale - row.logsumexp);
+    floats p = exp_bounded(score * problem.scale - row.logsumexp);
     if (row.mask) p = row.mask(j) ? p : floats{};
     floats ds = p * (product - row.total) * problem.scale;
     if (j + lanes > row.seen) {

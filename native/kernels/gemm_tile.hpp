@@ -207,20 +207,30 @@ template <int rows, int vectors>
     with_either(output.mask, output.mask_dtype, [](floats x, floats mask) { return mask > 0.0f ? x : floats{}; });
 }
 
+template <int rows, int vectors, bool write>
+[[gnu::always_inline]] inline void fetch_rows(const void* p, Dtype dtype, std::int64_t at, std::int64_t columns) {
+  const std::int64_t size = dtype == Dtype::float32 ? 4 : 2;
+  const char* row = static_cast<const char*>(p) + at * size;
+  for (int r = 0; r < rows; ++r, row += columns * size) {
+    __builtin_prefetch(row, write);
+    if (vectors > 1 && size == 4) __builtin_prefetch(row + vector_bytes, write);
+  }
+}
+
 template <bool pairs, int rows, int vectors>
 void multiply_tile(const Tile& tile, const Output& output) {
   const Tail tail(tile.width - (vectors - 1) * lanes);
   const std::int64_t at = tile.row * output.columns + tile.column;
-  // The lines of y are on their way while the sums form.
-  const bool halved = tile.first && tile.last && output.dtype == Dtype::bfloat16;
-  const char* ahead = halved ? reinterpret_cast<const char*>(static_cast<const bfloat16*>(output.y) + at)
-                             : reinterpret_cast<const char*>(output.partial + at);
-  const std::int64_t stride = output.columns * (halved ? 2 : 4);
+  // The lines of y, and of what has its shape, are on their way while the sums form.
   if (tile.inner > 32) {
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) {
-      __builtin_prefetch(ahead + r * stride, 1);
-      if (vectors > 1 && !halved) __builtin_prefetch(ahead + r * stride + vector_bytes, 1);
+    const bool halved = tile.first && tile.last && output.dtype == Dtype::bfloat16;
+    fetch_rows<rows, vectors, true>(halved ? output.y : output.partial, halved ? Dtype::bfloat16 : Dtype::float32, at,
+                                    output.columns);
+    if (tile.last) {
+      if (output.mask) fetch_rows<rows, vectors, false>(output.mask, output.mask_dtype, at, output.columns);
+      if (output.addend) fetch_rows<rows, vectors, false>(output.addend, output.addend_dtype, at, output.columns);
+      if (output.derivative)
+        fetch_rows<rows, vectors, true>(output.derivative, output.derivative_dtype, at, output.columns);
     }
   }
 

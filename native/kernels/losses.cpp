@@ -196,10 +196,11 @@ std::unique_ptr<Kernel> make_crossentropy_gradient(const Attributes&, Views inpu
             rows, size, plain_cost, context, [=, bad_id = context.bad_id](std::int64_t row, std::int64_t end) {
               for (; row < end; ++row) {
                 const auto* from = y + row * size;
-                auto* to = dx + row * size;
+                auto* to = dx + row * size;  // may be `from`
+                const bool good = in_range(labels[row], size, bad_id);
+                const float chosen = good ? number(from[labels[row]]) : 0.0f;
                 each_vector(size, [&](std::int64_t i, auto at) { at.store(to + i, at.load(from + i) * g[row]); });
-                if (in_range(labels[row], size, bad_id))
-                  assign(to[labels[row]], g[row] * (number(from[labels[row]]) - 1.0f));
+                if (good) assign(to[labels[row]], g[row] * (chosen - 1.0f));
               }
             });
       },
@@ -215,5 +216,5 @@ REGISTER_KERNEL("log_softmax", make_log_softmax)
 REGISTER_KERNEL("softmax_gradient", make_softmax_gradient)
 REGISTER_KERNEL("log_softmax_gradient", make_log_softmax_gradient)
 REGISTER_KERNEL("sparse_categorical_crossentropy", make_crossentropy)
-REGISTER_KERNEL("sparse_categorical_crossentropy_gradient", make_crossentropy_gradient)
+REGISTER_IN_PLACE_KERNEL("sparse_categorical_crossentropy_gradient", make_crossentropy_gradient)
 }  // namespace pellucid::PELLUCID_LEVEL

@@ -86,6 +86,7 @@ HALF = {
     "max_pool_gradient": Half(handed_on=(1,), taken=(0,)),
     "rms_norm": Half(taken=(0,)),
     "rms_norm_gradient": Half(taken=(0, 1)),
+    "sparse_categorical_crossentropy_gradient": Half(),
     "sum": Half(taken=(0,), given=()),
 }
 NO_HALF = Half(given=())
