@@ -188,6 +188,7 @@ class Forward final : public Kernel {
   void normalize(Blocks::Block block) {
     const X* const x = x_ + block.begin;
     Y* const y = y_ + block.begin;
+    const floats least = splat(least_);
     each_group(block.size, [&](std::int64_t j, auto at, auto count) {
       floats center[count()], scale[count()], offset[count()];
       for (int k = 0; k < count(); ++k) {
@@ -198,7 +199,8 @@ class Forward final : public Kernel {
       for (std::int64_t row = 0; row < block.rows; ++row)
         for (int k = 0; k < count(); ++k) {
           const std::int64_t i = row * block.size + j + k * lanes;
-          at.store(y + i, maximum((at.load(x + i) - center[k]) * scale[k] + offset[k], splat(least_)));
+          const floats normal = (at.load(x + i) - center[k]) * scale[k] + offset[k];
+          at.store(y + i, least > normal ? least : normal);  // a NaN stays one
         }
     });
   }

@@ -124,6 +124,8 @@ def test_batch_norm_of_large_means_and_of_odd_blocks() -> None:
     np.testing.assert_allclose(variance[:5], exact.var(0), 5e-5)
     np.testing.assert_allclose(y[:, :5], (exact - exact.mean(0)) / exact.std(0), atol=1e-3)
     assert np.isnan(y[:, 5]).all()
+    positive, *_ = run("batch_norm", {"epsilon": 0.0, "activation": "relu"}, [x, None, None], outputs, 2)
+    np.testing.assert_array_equal(positive, np.maximum(y, 0))  # NaN stays NaN
     x[0] = 0
     _, _, variance = run("batch_norm", {"epsilon": 0.0}, [x, None, None], outputs, 2)
     np.testing.assert_allclose(variance[:5], x[:, :5].astype(np.float64).var(0), 1e-5)
