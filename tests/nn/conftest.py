@@ -179,5 +179,6 @@ def tools() -> SimpleNamespace:
         run=run,
         penalty=penalty,
         check_derivatives=check_derivatives,
+        derivatives=derivatives,
         check_against_keras=check_against_keras,
     )

@@ -52,6 +52,31 @@ UNUSUAL: list[tuple[Layer, list[numpy.ndarray]]] = [
         layers.Embedding(5, 2, embeddings_regularizer="l2", mask_zero=True),
         [random.integers(0, 5, (2, 4)).astype(numpy.int32)],
     ),
+    (
+        layers.MultiHeadAttention(2, 3, value_dim=4, dropout=0.2, use_bias=False, output_shape=5, seed=3, rotary=False),
+        [random.normal(size=(2, 4, 3)), random.normal(size=(2, 5, 6))],
+    ),
+    (
+        layers.GroupQueryAttention(4, 4, 2, dropout=0.1, kernel_regularizer="l2", rotary=True),
+        [random.normal(size=(2, 4, 3))] * 2,
+    ),
+    (layers.Attention(use_scale=True, score_mode="concat", dropout=0.3, seed=1), [random.normal(size=(2, 4, 3))] * 3),
+    (layers.AdditiveAttention(use_scale=False, dropout=0.1), [random.normal(size=(2, 4, 3))] * 2),
+    (layers.PositionEmbedding(6, initializer="normal"), [random.normal(size=(2, 4, 3))]),
+    (layers.SinePositionEncoding(100), [random.normal(size=(2, 4, 3))]),
+    (layers.RotaryEmbedding(100, 2.0), [random.normal(size=(2, 4, 6))]),
+    (
+        layers.TokenAndPositionEmbedding(5, 6, 3, mask_zero=True),
+        [random.integers(0, 5, (2, 4)).astype(numpy.int32)],
+    ),
+    (
+        layers.TransformerEncoder(5, 2, 0.1, "gelu", 1e-3, "he_normal", "ones", True, use_bias=False),
+        [random.normal(size=(2, 4, 6))],
+    ),
+    (
+        layers.TransformerDecoder(5, 2, dropout=0.1, rotary=True, normalize_first=True),
+        [random.normal(size=(2, 4, 8)), random.normal(size=(2, 3, 5))],
+    ),
     (layers.Identity(), [random.normal(size=(2, 4))]),
     (layers.InputLayer((4,)), [random.normal(size=(2, 4))]),
     (layers.Normalization(axis=None), [random.normal(size=(2, 4))]),

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from pellucid.core.graph import Tensor, Variable
 from pellucid.core.sources import feed
+from pellucid.core.spec import Shape
 from pellucid.errors import ModelFileError
+from pellucid.nn.stepping import Stepping
 
 
 @dataclass
@@ -18,6 +20,7 @@ class Construction:
     """One building of a graph. `penalties` are scalars added to the loss; `updates` are written after each step.
 
     With `evaluating`, penalties count as in training, and nothing else does. `key` is made when a layer first draws.
+    With `stepping`, the network is built for one step of a sequence at a time.
     """
 
     training: bool = False
@@ -27,6 +30,7 @@ class Construction:
     updates: list[tuple[Variable, Tensor]] = field(default_factory=list)
     streams: int = 0
     evaluating: bool = False
+    stepping: Stepping | None = None
 
     def stream(self) -> tuple[Tensor, int]:
         """The random key of the step, and a stream number that sets one draw apart from the others."""
@@ -71,6 +75,11 @@ def constructing(construction: Construction) -> Iterator[Construction]:
         yield construction
     finally:
         _current.reset(token)
+
+
+def unknown(shape: Shape, dtype: str, what: str) -> Tensor:
+    """What a value will be once all sizes are known: a stand-in for a network that is only recorded, and never run."""
+    return feed(shape, dtype, f"{what}, whose size is not known yet")
 
 
 MAX_WEIGHT = 2**30  # numbers in one weight: 4 GiB in float32

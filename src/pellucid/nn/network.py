@@ -57,6 +57,11 @@ class Network(Layer):
 
     def forward(self, inputs: Sequence[Tensor], training: bool = False) -> tuple[Tensor, ...]:
         """Build the network's nodes on other tensors; raises `ShapeError` where they do not fit."""
+        built = self.replay(inputs, training)
+        return tuple(built[value] for value in self.outputs)
+
+    def replay(self, inputs: Sequence[Tensor], training: bool = False) -> dict[Tensor, Tensor]:
+        """The same, with every value that a step of the network makes, by the one that was recorded for it."""
         if len(inputs) != len(self.inputs):
             raise ShapeError(
                 f"network {self.name} has {len(self.inputs)} inputs ({', '.join(self.input_names)}), got {len(inputs)}"
@@ -72,7 +77,7 @@ class Network(Layer):
                 else:
                     result = step.op(*values)
                 built.update(zip(step.outputs, result if isinstance(result, tuple) else (result,), strict=True))
-        return tuple(built[value] for value in self.outputs)
+        return built
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         set_values(self.variables, weights, f"network {self.name}")

@@ -22,7 +22,7 @@ from pellucid.ops.arithmetic import (
     square,
     subtract,
 )
-from pellucid.ops.attention import attention, attention_scores, causal_mask, combined
+from pellucid.ops.attention import attention, attention_scores, combined
 from pellucid.ops.comparisons import (
     equal,
     greater,
@@ -37,7 +37,6 @@ from pellucid.ops.comparisons import (
     where,
 )
 from pellucid.ops.composites import (
-    any,
     clip,
     elu,
     gelu,
@@ -61,6 +60,7 @@ from pellucid.ops.embedding import one_hot, scatter_add, take
 from pellucid.ops.images import affine_sample, affine_sample_gradient, resize
 from pellucid.ops.linear import matmul
 from pellucid.ops.lstm import lstm, lstm_gradient
+from pellucid.ops.masks import any, causal_mask
 from pellucid.ops.normalization import batch_norm, group_norm, layer_norm, rms_norm, standardize
 from pellucid.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
 from pellucid.ops.random import random_normal, random_uniform

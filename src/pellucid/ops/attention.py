@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy
-
-from pellucid.core.graph import Tensor, composite, tensor
-from pellucid.core.sources import feed
+from pellucid.core.graph import Tensor, composite
 from pellucid.core.spec import Shape
 from pellucid.errors import ShapeError
 from pellucid.ops.comparisons import logical_and, where
 from pellucid.ops.composites import softmax
+from pellucid.ops.masks import causal_mask
 from pellucid.ops.shape import transpose
 
 LOWEST = -1e30  # of a key that is not seen; finite, so that a row of nothing else has no NaN
@@ -25,8 +23,9 @@ def attention(
     [b, heads, t, s], is true where a query may see a key; with `causal` query i sees keys 0 … i. A query that sees no
     key gives zeros.
 
+    >>> import numpy
     >>> q = numpy.zeros((1, 1, 1, 2), "float32")
-    >>> attention(q, numpy.zeros((1, 2, 1, 2)), numpy.float32([[[[1.0]], [[3.0]]]])).numpy()
+    >>> attention(q, numpy.zeros((1, 2, 1, 2), "float32"), numpy.float32([[[[1.0]], [[3.0]]]])).numpy()
     array([[[[2.]]]], dtype=float32)
     """
     return combined(attention_scores(q, k, *([] if mask is None else [mask]), causal=causal, scale=scale), v)
@@ -62,16 +61,3 @@ def _broadcasts(mask: Shape, scores: Shape) -> bool:
 def combined(scores: Tensor, v: Tensor) -> Tensor:
     """Σⱼ p[i, j]·v[j]: [b, heads, t, s], [b, s, heads, e] → [b, t, heads, e]."""
     return transpose(scores @ transpose(v, (0, 2, 1, 3)), (0, 2, 1, 3))
-
-
-def causal_mask(shape: Shape) -> Tensor:
-    """True where query i may see key j ≤ i. Shape: [queries, keys].
-
-    >>> causal_mask((2, 3)).numpy()
-    array([[ True, False, False],
-           [ True,  True, False]])
-    """
-    queries, keys = shape
-    if queries is None or keys is None:  # only in a network that is still to be built for known sizes
-        return feed(shape, "bool", "causal mask of a sequence of unknown length")
-    return tensor(numpy.tri(queries, keys, dtype=bool))

@@ -13,7 +13,7 @@ from pellucid.core.spec import known, normalize_axes
 from pellucid.ops.activations import relu, sigmoid, softplus, tanh
 from pellucid.ops.arithmetic import absolute, erf, exp, expm1, log, maximum, minimum, sqrt, square
 from pellucid.ops.comparisons import isfinite, where
-from pellucid.ops.conversions import cast, stop_gradient
+from pellucid.ops.conversions import stop_gradient
 from pellucid.ops.reduce import Axes, broadcast_to, max, sum
 from pellucid.ops.shape import concatenate, expand_dims, reshape
 
@@ -32,12 +32,6 @@ def mean(x: Tensor, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
 def clip(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """y = min(max(x, low), high)."""
     return minimum(maximum(x, low), high)
-
-
-@composite
-def any(x: Tensor, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """y = x₁ or x₂ or …: whether any truth value along some axes, or all axes, is true."""
-    return max(cast(x, "float32"), axis=axis, keepdims=keepdims) > 0.0
 
 
 @composite

@@ -30,7 +30,7 @@ class Reshape(Op):
 
     def infer(self, x: Spec) -> Spec:
         if None in x.shape:
-            if self.shape.count(None) != 1:
+            if self.shape.count(None) not in (1, x.shape.count(None)):  # known at run time, where one is left at most
                 raise self.wrong_shape([x], f"the target {show_shape(self.shape)} needs exactly one unknown size")
             return Spec(self.shape, x.dtype)
         count = self.shape.count(None)

@@ -33,6 +33,7 @@ from pellucid.train.objective import Choice, Objective
 from pellucid.train.programs import Programs
 from pellucid.train.progress import progress
 from pellucid.train.step import Step
+from pellucid.train.stepper import Stepper
 from pellucid.train.stream_course import BatchTraining, StreamCourse, evaluate_stream, parts
 
 PRECISIONS = ("float32", "bfloat16")
@@ -333,6 +334,10 @@ class Model(Network):
             size = batch_size or feeding.large_batch(self, rows)
             outputs = self._programs.predict(arrays, rows, feeding.batch_size(size, rows))
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def stepper(self, batch_size: int = 1, length: int | None = None) -> Stepper:
+        """This model for sequences that come one step at a time, at most `length` of them: see `Stepper`."""
+        return Stepper(self, batch_size, length)
 
     def _predict_stream(self, source: Iterable[Any], steps: int | None) -> Any:
         with prefetched(islice(source, steps)) as items:

@@ -1,6 +1,7 @@
 """The layers, under Keras's names."""
 
 from pellucid.nn.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from pellucid.nn.layers.attention import AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention
 from pellucid.nn.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation, RandomZoom
 from pellucid.nn.layers.cells import LSTMCell
 from pellucid.nn.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose
@@ -32,6 +33,12 @@ from pellucid.nn.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
+from pellucid.nn.layers.positions import (
+    PositionEmbedding,
+    RotaryEmbedding,
+    SinePositionEncoding,
+    TokenAndPositionEmbedding,
+)
 from pellucid.nn.layers.preprocessing import (
     CategoryEncoding,
     FillMissing,
@@ -61,6 +68,7 @@ from pellucid.nn.layers.resizing import (
     ZeroPadding1D,
     ZeroPadding2D,
 )
+from pellucid.nn.layers.transformer import TransformerDecoder, TransformerEncoder
 from pellucid.nn.layers.wrapping import TimeDistributed
 
 __all__ = [
@@ -70,7 +78,9 @@ __all__ = [
     "Activation",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -104,6 +114,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
@@ -118,11 +129,13 @@ __all__ = [
     "MaxPooling2D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",
     "Permute",
     "PiecewiseLinearEncoding",
+    "PositionEmbedding",
     "RMSNormalization",
     "RandomFlip",
     "RandomRotation",
@@ -133,14 +146,19 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Resizing",
+    "RotaryEmbedding",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SinePositionEncoding",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "StackedRNNCells",
     "Subtract",
     "TimeDistributed",
+    "TokenAndPositionEmbedding",
+    "TransformerDecoder",
+    "TransformerEncoder",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 from pellucid import ops
 from pellucid.core.graph import Tensor, tensor
-from pellucid.core.spec import show_shape
+from pellucid.core.spec import Shape, show_shape
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import arguments
+from pellucid.nn.construction import unknown
 from pellucid.nn.layer import Inputs, Layer
 
 
@@ -120,8 +121,10 @@ class Concatenate(Merge):
             return None
         axes = min(own.rank for own in mask if own is not None)
         axis = self.axis % inputs[0].rank
-        whole = [
-            ops.broadcast_to(tensor(True), value.shape[:axes]) if own is None else own
-            for value, own in zip(inputs, mask, strict=True)
-        ]
+        whole = [_all(value.shape[:axes]) if own is None else own for value, own in zip(inputs, mask, strict=True)]
         return ops.concatenate(whole, axis=axis) if axis < axes else reduce(ops.logical_or, whole)
+
+
+def _all(shape: Shape) -> Tensor:
+    """A mask by which every step counts."""
+    return unknown(shape, "bool", "a mask") if None in shape else ops.broadcast_to(tensor(True), shape)

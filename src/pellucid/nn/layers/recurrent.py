@@ -10,11 +10,12 @@ import numpy
 from pellucid import ops
 from pellucid.core.graph import Tensor, Variable, tensor
 from pellucid.core.spec import Shape, show_shape
-from pellucid.errors import ArgumentError, ShapeError
+from pellucid.errors import ArgumentError, ShapeError, StateError
 from pellucid.nn import arguments, regularizers
 from pellucid.nn.construction import Construction, current, is_recording
 from pellucid.nn.layer import Layer, arguments_of, as_layer
 from pellucid.nn.layers.cells import Cell, LSTMCell
+from pellucid.nn.stepping import Stepping
 
 
 class StackedRNNCells(Layer):
@@ -104,7 +105,9 @@ class RNN(Layer):
         self, x: Tensor, initial_state: Any, mask: Tensor | None, training: bool
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The output over time, each step at its place; the last output; the last states."""
-        first = self._first_states(x, initial_state)
+        stepping = current().stepping
+        kept = [] if stepping is None else self._kept_states(x, stepping, initial_state)
+        first = [state.tensor for state in kept] or self._first_states(x, initial_state)
         states: list[Tensor] = []
         value = x
         for cell in self.cells:
@@ -112,7 +115,10 @@ class RNN(Layer):
             value, new = cell.over(value, own, mask, self.go_backwards, training)
             states += new
         last = states[-self.cells[-1].state_count]
-        if self.stateful and not is_recording():
+        if stepping is not None:
+            for state, after in zip(kept, states, strict=True):
+                stepping.update(state, after)
+        elif self.stateful and not is_recording():
             current().updates.extend(zip(self.states, states, strict=True))
         if mask is None:
             return value, last, states
@@ -130,6 +136,14 @@ class RNN(Layer):
         return ops.greater(ops.cast(mask, "float32") @ tensor(earlier.T if self.go_backwards else earlier), 0.5)
 
     # States
+
+    def _kept_states(self, x: Tensor, stepping: Stepping, given: Any) -> list[Variable]:
+        """The states of a sequence that comes step by step; raises `StateError` where it cannot."""
+        if self.go_backwards or given is not None:
+            what = "go_backwards" if self.go_backwards else "a given initial_state"
+            raise StateError(f"layer {self.name} ({type(self).__name__}) with {what} cannot run step by step")
+        sizes = [cell.units for cell in self.cells for _ in range(cell.state_count)]
+        return [stepping.state((x.shape[0], units), f"state_{i}") for i, units in enumerate(sizes)]
 
     def _first_states(self, x: Tensor, given: Any) -> list[Tensor]:
         sizes = [cell.units for cell in self.cells for _ in range(cell.state_count)]
