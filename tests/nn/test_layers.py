@@ -152,7 +152,6 @@ def test_every_layer_is_tried() -> None:
     tried |= {"GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D"}
     tried |= {"ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D", "UpSampling1D", "UpSampling2D"}
     tried |= {"CenterCrop", "Resizing"}
-    tried |= {"ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D", "UpSampling1D"}
     tried |= {"AdditiveAttention", "Attention", "GroupQueryAttention", "MultiHeadAttention"}  # in test_attention.py
     tried |= {"PositionEmbedding", "RotaryEmbedding", "SinePositionEncoding"}  # in test_transformer.py
     tried |= {"TokenAndPositionEmbedding", "TransformerDecoder", "TransformerEncoder"}

@@ -95,9 +95,13 @@ def _by_step(model: Network, batch: int, length: int) -> tuple[list[Tensor], Ste
         feed((batch, 1, *value.shape[2:]), value.dtype, name)
         for value, name in zip(model.inputs, model.input_names, strict=True)
     ]
+    return inputs, stepping, _replayed(model, inputs, stepping)
+
+
+def _replayed(model: Network, inputs: list[Tensor], stepping: Stepping | None = None) -> dict[Tensor, Tensor]:
     try:
         with constructing(Construction(stepping=stepping)):
-            return inputs, stepping, model.replay(inputs)
+            return model.replay(inputs)
     except ShapeError as error:
         raise StateError(f"the model cannot run step by step: {error}") from error
 
@@ -106,8 +110,7 @@ def _sequences(model: Network, length: int) -> list[bool]:
     """Which outputs have steps; raises `StateError` where single steps and the whole sequence disagree."""
     steps = min(length, TRIED)
     inputs = [feed((1, steps, *value.shape[2:]), value.dtype) for value in model.inputs]
-    with constructing(Construction()):
-        whole = model.replay(inputs)
+    whole = _replayed(model, inputs)
     nodes, arrays = order(whole.values()), [_tried(value) for value in inputs]
     try:
         expected = evaluate_nodes(nodes, dict(zip(inputs, arrays, strict=True)))

@@ -120,7 +120,7 @@ class AttentionOfHeads(Layer, registered=False):
                     "use self-attention with use_causal_mask=True and no attention_mask"
                 )
             k, v, causal = stepping.remember(k, "keys"), stepping.remember(v, "values"), False
-            masks = {"steps": stepping.seen(4, 3), "value_mask": masks["value_mask"]}
+            masks = {**masks, "key_mask": None, "steps": stepping.seen(4, 3)}
             if masks["value_mask"] is not None:
                 counting = ops.cast(masks["value_mask"], "float32")
                 masks["value_mask"] = stepping.remember(counting, "mask") > 0.0
