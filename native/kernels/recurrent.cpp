@@ -1,6 +1,8 @@
 // The recurrent cells over sequences (kernels `lstm`, `gru`, `simple_rnn` and their gradients): reads operands and
 // checks their shapes. What the kernels do stands in recurrent_*.hpp.
+#include "recurrent_gru.hpp"
 #include "recurrent_lstm.hpp"
+#include "recurrent_simple.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 namespace {
@@ -92,7 +94,118 @@ std::unique_ptr<Kernel> make_lstm_gradient(const Attributes& attributes, Views i
   return std::make_unique<LstmGradient>(s, cell, at, context.threads);
 }
 
+GruCell gru_cell(const std::string& kernel, const Attributes& attributes) {
+  return {bend_attribute(kernel, attributes, "activation", "tanh"),
+          bend_attribute(kernel, attributes, "recurrent_activation", "sigmoid"),
+          attributes.integer("reset_after", 1) != 0};
+}
+
+std::unique_ptr<Kernel> make_gru(const Attributes& attributes, Views inputs, Views outputs, const Context& context) {
+  const std::string name = "gru";
+  require(inputs.size() >= 4 && outputs.size() == 3, "gru takes z, u, b and h, and gives h, gates and the last h");
+  need_present(name, inputs, 4);
+  Sequence s = sequence_of(name, attributes, inputs[1], inputs[0], 3);
+  const Shape state{s.batch, s.units}, over_time{s.batch, s.steps, s.units};
+  require(inputs[2].dtype == Dtype::float32 && inputs[2].shape == Shape{3 * s.units}, "gru: b is float32 [3*units]");
+  std::size_t next = 4;
+  read_optional(name, s, inputs, next, 0);
+  Gru::Operands at;
+  at.u = {inputs[1].data, inputs[1].dtype, 3 * s.units, 1};
+  at.z = Rows(name, inputs[0], {s.batch, s.steps, 3 * s.units});
+  at.bias = inputs[2].as<float>();
+  at.first_h = Rows(name, inputs[3], state);
+  at.h = Rows(name, outputs[0], over_time);
+  at.gates = Rows(name, outputs[1], {s.batch, s.steps, 4 * s.units});
+  at.last_h = Rows(name, outputs[2], state);
+  const GruCell cell = gru_cell(name, attributes);
+  if (s.batch == 0) return nullptr;
+  return std::make_unique<Gru>(s, cell, at, context.threads);
+}
+
+std::unique_ptr<Kernel> make_gru_gradient(const Attributes& attributes, Views inputs, Views outputs,
+                                          const Context& context) {
+  const std::string name = "gru_gradient";
+  require(inputs.size() >= 4 && outputs.size() == 4,
+          "gru_gradient takes u, h and gru's h and gates, and gives dz, dsums, dh and met");
+  need_present(name, inputs, 4);
+  Sequence s = sequence_of(name, attributes, inputs[0], inputs[3], 3);
+  const Shape state{s.batch, s.units}, over_time{s.batch, s.steps, s.units};
+  const Shape wide{s.batch, s.steps, 3 * s.units}, all_gates{s.batch, s.steps, 4 * s.units};
+  const std::vector<std::int64_t> given = attributes.integers("given");
+  require(given.size() == 3, "gru_gradient: `given` tells of three derivatives");
+  std::size_t next = 4;
+  read_optional(name, s, inputs, next, static_cast<std::size_t>(std::ranges::count(given, 1)));
+  GruGradient::Operands at;
+  at.u = {inputs[0].data, inputs[0].dtype, 1, 3 * s.units};
+  at.first_h = Rows(name, inputs[1], state);
+  at.h = Rows(name, inputs[2], over_time);
+  at.gates = Rows(name, inputs[3], all_gates);
+  const auto derivative = [&](std::size_t which, const Shape& shape) {
+    return given[which] ? Rows(name, inputs[next++], shape) : Rows();
+  };
+  at.dh = derivative(0, over_time);
+  at.dgates = derivative(1, all_gates);
+  at.dh_last = derivative(2, state);
+  at.dz = Rows(name, outputs[0], wide);
+  at.dsums = Rows(name, outputs[1], wide);
+  at.dh_first = Rows(name, outputs[2], state);
+  at.met = Rows(name, outputs[3], over_time);
+  const GruCell cell = gru_cell(name, attributes);
+  if (s.batch == 0) return nullptr;
+  return std::make_unique<GruGradient>(s, cell, at, context.threads);
+}
+
+std::unique_ptr<Kernel> make_simple_rnn(const Attributes& attributes, Views inputs, Views outputs,
+                                        const Context& context) {
+  const std::string name = "simple_rnn";
+  require(inputs.size() >= 3 && outputs.size() == 2, "simple_rnn takes z, u and h, and gives h and the last h");
+  need_present(name, inputs, 3);
+  Sequence s = sequence_of(name, attributes, inputs[1], inputs[0], 1);
+  const Shape state{s.batch, s.units}, over_time{s.batch, s.steps, s.units};
+  std::size_t next = 3;
+  read_optional(name, s, inputs, next, 0);
+  SimpleRnn::Operands at;
+  at.u = {inputs[1].data, inputs[1].dtype, s.units, 1};
+  at.z = Rows(name, inputs[0], over_time);
+  at.first_h = Rows(name, inputs[2], state);
+  at.h = Rows(name, outputs[0], over_time);
+  at.last_h = Rows(name, outputs[1], state);
+  const Bend activation = bend_attribute(name, attributes, "activation", "tanh");
+  if (s.batch == 0) return nullptr;
+  return std::make_unique<SimpleRnn>(s, activation, at, context.threads);
+}
+
+std::unique_ptr<Kernel> make_simple_rnn_gradient(const Attributes& attributes, Views inputs, Views outputs,
+                                                 const Context& context) {
+  const std::string name = "simple_rnn_gradient";
+  require(inputs.size() >= 3 && outputs.size() == 3,
+          "simple_rnn_gradient takes u, h and simple_rnn's h, and gives dz, dh and met");
+  need_present(name, inputs, 3);
+  Sequence s = sequence_of(name, attributes, inputs[0], inputs[2], 1);
+  const Shape state{s.batch, s.units}, over_time{s.batch, s.steps, s.units};
+  const std::vector<std::int64_t> given = attributes.integers("given");
+  require(given.size() == 2, "simple_rnn_gradient: `given` tells of two derivatives");
+  std::size_t next = 3;
+  read_optional(name, s, inputs, next, static_cast<std::size_t>(std::ranges::count(given, 1)));
+  SimpleRnnGradient::Operands at;
+  at.u = {inputs[0].data, inputs[0].dtype, 1, s.units};
+  at.first_h = Rows(name, inputs[1], state);
+  at.h = Rows(name, inputs[2], over_time);
+  if (given[0]) at.dh = Rows(name, inputs[next++], over_time);
+  if (given[1]) at.dh_last = Rows(name, inputs[next++], state);
+  at.dz = Rows(name, outputs[0], over_time);
+  at.dh_first = Rows(name, outputs[1], state);
+  at.met = Rows(name, outputs[2], over_time);
+  const Bend activation = bend_attribute(name, attributes, "activation", "tanh");
+  if (s.batch == 0) return nullptr;
+  return std::make_unique<SimpleRnnGradient>(s, activation, at, context.threads);
+}
+
 }  // namespace
+REGISTER_SPARING_KERNEL("gru", make_gru)
+REGISTER_SPARING_KERNEL("gru_gradient", make_gru_gradient)
 REGISTER_SPARING_KERNEL("lstm", make_lstm)
 REGISTER_SPARING_KERNEL("lstm_gradient", make_lstm_gradient)
+REGISTER_SPARING_KERNEL("simple_rnn", make_simple_rnn)
+REGISTER_SPARING_KERNEL("simple_rnn_gradient", make_simple_rnn_gradient)
 }  // namespace pellucid::PELLUCID_LEVEL

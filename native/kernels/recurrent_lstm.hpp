@@ -25,11 +25,10 @@ class Lstm final : public Recurrence {
     const std::int64_t units = sequence.units;
     weights_ = Weights(at_.u, units, units, 4);
     left_ = LeftRows(units, weights_.pairs());
-    state_row_ = round_up(units, lanes);
     weights_at_ = reserve(weights_.size());
     left_at_ = reserve(2 * chunk_rows * left_.stride());
-    h_at_ = reserve(chunk_rows * state_row_);
-    c_at_ = reserve(chunk_rows * state_row_);
+    h_at_ = reserve(chunk_rows * row_);
+    c_at_ = reserve(chunk_rows * row_);
     sums_at_ = reserve(tile_rows * weights_.columns());
     allocate(weights_.multiplications(), threads);
   }
@@ -69,8 +68,8 @@ class Lstm final : public Recurrence {
       gates[k] = cell_.gate(k, load(sums + k * lanes) + at_.z.load(part, b, t, k * units + column));
       at_.gates.store(part, b, t, k * units + column, gates[k]);
     }
-    float* const h_at = memory + h_at_ + row * state_row_ + column;
-    float* const c_at = memory + c_at_ + row * state_row_ + column;
+    float* const h_at = memory + h_at_ + row * row_ + column;
+    float* const c_at = memory + c_at_ + row * row_ + column;
     floats c = gates[1] * load(c_at) + gates[0] * gates[2];
     floats h = gates[3] * bend(cell_.activation, c);
     if (!sequence_.counts(b, t)) {
@@ -81,36 +80,29 @@ class Lstm final : public Recurrence {
     store(c_at, c);
     at_.h.store(part, b, t, column, h);
     at_.c.store(part, b, t, column, c);
-    left_.store(next, part, row, column, sequence_.dropout ? h * sequence_.dropout.load(part, b, 0, column) : h);
+    left_.store(next, part, row, column, sequence_.met(part, b, column, h));
   }
 
   void begin(std::int64_t first, std::int64_t count, float* left, float* memory) const {
     each_state(count, [&](const auto& part, std::int64_t row, std::int64_t column) {
       const floats h = at_.first_h.load(part, first + row, 0, column);
-      store(memory + h_at_ + row * state_row_ + column, h);
-      store(memory + c_at_ + row * state_row_ + column, at_.first_c.load(part, first + row, 0, column));
-      left_.store(left, part, row, column,
-                  sequence_.dropout ? h * sequence_.dropout.load(part, first + row, 0, column) : h);
+      store(memory + h_at_ + row * row_ + column, h);
+      store(memory + c_at_ + row * row_ + column, at_.first_c.load(part, first + row, 0, column));
+      left_.store(left, part, row, column, sequence_.met(part, first + row, column, h));
     });
   }
   void end(std::int64_t first, std::int64_t count, const float* memory) const {
     each_state(count, [&](const auto& part, std::int64_t row, std::int64_t column) {
-      at_.last_h.store(part, first + row, 0, column, load(memory + h_at_ + row * state_row_ + column));
-      at_.last_c.store(part, first + row, 0, column, load(memory + c_at_ + row * state_row_ + column));
+      at_.last_h.store(part, first + row, 0, column, load(memory + h_at_ + row * row_ + column));
+      at_.last_c.store(part, first + row, 0, column, load(memory + c_at_ + row * row_ + column));
     });
-  }
-  template <typename Work>
-  void each_state(std::int64_t count, const Work& work) const {
-    for (std::int64_t row = 0; row < count; ++row)
-      for (std::int64_t column = 0; column < sequence_.units; column += lanes)
-        with_lanes(sequence_.units - column, [&](const auto& part) { work(part, row, column); });
   }
 
   LstmCell cell_;
   Operands at_;
   Weights weights_;
   LeftRows left_;
-  std::int64_t state_row_, weights_at_, left_at_, h_at_, c_at_, sums_at_;
+  std::int64_t weights_at_, left_at_, h_at_, c_at_, sums_at_;
 };
 
 // u, first h and c, h, c, gates, mask?, dropout?, the derivatives → dz, the derivatives of the first h and c, and
@@ -128,11 +120,10 @@ class LstmGradient final : public Recurrence {
     const std::int64_t units = sequence.units;
     weights_ = Weights(at_.u, 4 * units, units, 1);
     left_ = LeftRows(4 * units, weights_.pairs());
-    state_row_ = round_up(units, weights_.width());
     weights_at_ = reserve(weights_.size());
     left_at_ = reserve(chunk_rows * left_.stride());
-    dh_at_ = reserve(2 * chunk_rows * state_row_);
-    dc_at_ = reserve(chunk_rows * state_row_);
+    dh_at_ = reserve(2 * chunk_rows * row_);
+    dc_at_ = reserve(chunk_rows * row_);
     allocate(weights_.multiplications(), threads);
   }
 
@@ -140,35 +131,26 @@ class LstmGradient final : public Recurrence {
   void prepare(float* memory) override { weights_.pack(memory + weights_at_); }
 
   void run_rows(std::int64_t first, std::int64_t count, float* memory) override {
-    float *left = memory + left_at_, *dh = memory + dh_at_, *before = dh + chunk_rows * state_row_;
+    float *left = memory + left_at_, *dh = memory + dh_at_, *before = dh + chunk_rows * row_;
     float* const dc = memory + dc_at_;
     std::fill_n(left, chunk_rows * left_.stride(), 0.0f);
     each_state(count, [&](const auto& part, std::int64_t row, std::int64_t column) {
-      store(dh + row * state_row_ + column, or_zero(at_.dh_last, part, first + row, 0, column));
-      store(dc + row * state_row_ + column, or_zero(at_.dc_last, part, first + row, 0, column));
+      store(dh + row * row_ + column, at_.dh_last.load_or_zero(part, first + row, 0, column));
+      store(dc + row * row_ + column, at_.dc_last.load_or_zero(part, first + row, 0, column));
     });
     for (std::int64_t i = sequence_.steps - 1; i >= 0; --i) {
       each_state(count, [&](const auto& part, std::int64_t row, std::int64_t column)
                             __attribute__((always_inline)) { step(part, first + row, row, i, column, dh, dc, left); });
       if (i > 0 || at_.dh_first) {
-        for (std::int64_t block = 0; block < weights_.blocks(); ++block)
-          each_tile(count, [&](std::int64_t row, std::int64_t rows) {
-            weights_.multiply(memory + weights_at_, block, left + row * left_.stride(), left_.stride(), rows,
-                              before + row * state_row_ + block * weights_.width(), state_row_);
-          });
+        multiply_all(weights_, memory + weights_at_, left, left_.stride(), count, before);
+        pass(first, count, sequence_.step(i), dh, before);
       }
-      if (sequence_.mask || sequence_.dropout) pass(first, count, sequence_.step(i), dh, before);
       std::swap(dh, before);
     }
     each_state(count, [&](const auto& part, std::int64_t row, std::int64_t column) {
-      at_.dh_first.store(part, first + row, 0, column, load(dh + row * state_row_ + column));
-      at_.dc_first.store(part, first + row, 0, column, load(dc + row * state_row_ + column));
+      at_.dh_first.store(part, first + row, 0, column, load(dh + row * row_ + column));
+      at_.dc_first.store(part, first + row, 0, column, load(dc + row * row_ + column));
     });
-  }
-
-  template <typename Lanes>
-  static floats or_zero(const Rows& rows, const Lanes& part, std::int64_t b, std::int64_t t, std::int64_t column) {
-    return rows ? rows.load(part, b, t, column) : floats{};
   }
 
   // The derivatives of one example's gates in its i-th step, for a vector of units.
@@ -176,10 +158,10 @@ class LstmGradient final : public Recurrence {
   [[gnu::always_inline]] void step(const Lanes& part, std::int64_t b, std::int64_t row, std::int64_t i,
                                    std::int64_t column, float* dh_all, float* dc_all, float* left) const {
     const std::int64_t units = sequence_.units, t = sequence_.step(i), p = sequence_.before(i);
-    float* const dh_at = dh_all + row * state_row_ + column;
-    float* const dc_at = dc_all + row * state_row_ + column;
-    floats dh = load(dh_at) + or_zero(at_.dh, part, b, t, column);
-    floats dc = load(dc_at) + or_zero(at_.dc, part, b, t, column);
+    float* const dh_at = dh_all + row * row_ + column;
+    float* const dc_at = dc_all + row * row_ + column;
+    floats dh = load(dh_at) + at_.dh.load_or_zero(part, b, t, column);
+    floats dc = load(dc_at) + at_.dc.load_or_zero(part, b, t, column);
     const bool counts = sequence_.counts(b, t);
     floats gates[4], parts[4];
 #pragma GCC unroll 4
@@ -201,39 +183,21 @@ class LstmGradient final : public Recurrence {
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) {
       const std::int64_t place = k * units + column;
-      const floats dz = (parts[k] + or_zero(at_.dgates, part, b, t, place)) * cell_.gate_slope(k, gates[k]);
+      const floats dz = (parts[k] + at_.dgates.load_or_zero(part, b, t, place)) * cell_.gate_slope(k, gates[k]);
       at_.dz.store(part, b, t, place, dz);
       left_.store(left, part, row, place, dz);
     }
     if (at_.met) {
       const floats h = p < 0 ? at_.first_h.load(part, b, 0, column) : at_.h.load(part, b, p, column);
-      at_.met.store(part, b, t, column, sequence_.dropout ? h * sequence_.dropout.load(part, b, 0, column) : h);
+      at_.met.store(part, b, t, column, sequence_.met(part, b, column, h));
     }
-  }
-
-  // What reaches the state before: through u where the step counts, past it where it does not.
-  void pass(std::int64_t first, std::int64_t count, std::int64_t t, const float* dh, float* before) const {
-    each_state(count, [&](const auto& part, std::int64_t row, std::int64_t column) {
-      float* const to = before + row * state_row_ + column;
-      floats x = load(to);
-      if (sequence_.dropout) x *= sequence_.dropout.load(part, first + row, 0, column);
-      if (!sequence_.counts(first + row, t)) x += load(dh + row * state_row_ + column);
-      store(to, x);
-    });
-  }
-  template <typename Work>
-  [[gnu::always_inline]] void each_state(std::int64_t count, const Work& work) const {
-    for (std::int64_t row = 0; row < count; ++row)
-      for (std::int64_t column = 0; column < sequence_.units; column += lanes)
-        with_lanes(sequence_.units - column,
-                   [&](const auto& part) __attribute__((always_inline)) { work(part, row, column); });
   }
 
   LstmCell cell_;
   Operands at_;
   Weights weights_;
   LeftRows left_;
-  std::int64_t state_row_, weights_at_, left_at_, dh_at_, dc_at_;
+  std::int64_t weights_at_, left_at_, dh_at_, dc_at_;
 };
 
 }  // namespace pellucid::PELLUCID_LEVEL

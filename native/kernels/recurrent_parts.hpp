@@ -67,6 +67,10 @@ class Rows {
                  : part.load(static_cast<const float*>(data_) + at);
   }
   template <typename Lanes>
+  floats load_or_zero(const Lanes& part, std::int64_t b, std::int64_t t, std::int64_t column) const {
+    return data_ ? load(part, b, t, column) : floats{};
+  }
+  template <typename Lanes>
   void store(const Lanes& part, std::int64_t b, std::int64_t t, std::int64_t column, floats x) const {
     if (!data_) return;
     const std::int64_t at = b * example_ + t * step_ + column;
@@ -203,6 +207,11 @@ struct Sequence {
   std::int64_t step(std::int64_t i) const { return reverse ? steps - 1 - i : i; }
   std::int64_t before(std::int64_t i) const { return i == 0 ? -1 : step(i - 1); }
   bool counts(std::int64_t b, std::int64_t t) const { return !mask || mask[b * steps + t] != 0; }
+  // The state of one example as it meets u.
+  template <typename Lanes>
+  floats met(const Lanes& part, std::int64_t b, std::int64_t column, floats h) const {
+    return dropout ? h * dropout.load(part, b, 0, column) : h;
+  }
 };
 
 // Reads the optional operands from place `next` on, and moves it behind them: a mask is of truth values, a dropout the
@@ -235,7 +244,7 @@ class Recurrence : public Kernel {
   }
 
  protected:
-  explicit Recurrence(const Sequence& sequence) : sequence_(sequence) {}
+  explicit Recurrence(const Sequence& sequence) : sequence_(sequence), row_(round_up(sequence.units, tile_columns)) {}
 
   // A place in every part's memory for `size` numbers.
   std::int64_t reserve(std::int64_t size) {
@@ -255,7 +264,37 @@ class Recurrence : public Kernel {
   virtual void prepare(float* memory) = 0;  // packs the weights
   virtual void run_rows(std::int64_t first, std::int64_t count, float* memory) = 0;
 
+  // Calls work(lanes, row, column) for every vector of the states of some rows.
+  template <typename Work>
+  [[gnu::always_inline]] void each_state(std::int64_t rows, const Work& work) const {
+    for (std::int64_t row = 0; row < rows; ++row)
+      for (std::int64_t column = 0; column < sequence_.units; column += lanes)
+        with_lanes(sequence_.units - column,
+                   [&](const auto& part) __attribute__((always_inline)) { work(part, row, column); });
+  }
+  // x·(all the weights) into rows of states.
+  void multiply_all(const Weights& weights, const float* packed, const float* left, std::int64_t left_row,
+                    std::int64_t rows, float* to) const {
+    for (std::int64_t block = 0; block < weights.blocks(); ++block)
+      each_tile(rows, [&](std::int64_t row, std::int64_t count) {
+        weights.multiply(packed, block, left + row * left_row, left_row, count,
+                         to + row * row_ + block * weights.width(), row_);
+      });
+  }
+  // What reaches the state before, given what reaches it through u: less what dropout holds back, plus what passes a
+  // step that does not count.
+  void pass(std::int64_t first, std::int64_t count, std::int64_t t, const float* dh, float* before) const {
+    if (!sequence_.mask && !sequence_.dropout) return;
+    each_state(count, [&](const auto& part, std::int64_t row, std::int64_t column) {
+      float* const to = before + row * row_ + column;
+      floats x = sequence_.met(part, first + row, column, load(to));
+      if (!sequence_.counts(first + row, t)) x += load(dh + row * row_ + column);
+      store(to, x);
+    });
+  }
+
   Sequence sequence_;
+  std::int64_t row_;  // numbers between the states of one row and the next
 
  private:
   std::int64_t part_size_ = 0;

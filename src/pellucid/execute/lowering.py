@@ -21,7 +21,8 @@ from pellucid.ops.conversions import Cast
 Buffer = tuple[Any, ...]  # (kind, dtype, shape), of a view (…, buffer)
 Instruction = tuple[str, dict[str, Any], list[int], list[int]]
 
-SPARING = ("lstm", "lstm_gradient")  # the kernels that do without outputs that nothing reads
+# The kernels that do without outputs that nothing reads.
+SPARING = ("gru", "gru_gradient", "lstm", "lstm_gradient", "simple_rnn", "simple_rnn_gradient")
 ORDERED = ("maximum", "minimum", "less", "less_equal", "greater", "greater_equal")  # of int32: uint32 has other ones
 
 

@@ -77,6 +77,8 @@ HALF = {
     "convolution_kernel_gradient": Half(multiplied=(0, 1)),
     "gelu": Half(handed_on=(0,), given=(0, 1)),
     "gelu_gradient": Half(handed_on=(0, 1)),
+    "gru": Half(multiplied=(1,), saved=(0,), given=(0, 1, 2)),
+    "gru_gradient": Half(multiplied=(0,), saved=(2, 3), taken=tuple(range(4, 9)), given=(0, 1, 3)),
     "layer_norm": Half(taken=(0,)),
     "layer_norm_gradient": Half(taken=(0, 1)),
     "lstm": Half(multiplied=(1,), saved=(0,), given=(0, 2, 3)),
@@ -86,6 +88,8 @@ HALF = {
     "max_pool_gradient": Half(handed_on=(1,), taken=(0,)),
     "rms_norm": Half(taken=(0,)),
     "rms_norm_gradient": Half(taken=(0, 1)),
+    "simple_rnn": Half(multiplied=(1,), saved=(0,), given=(0, 1)),
+    "simple_rnn_gradient": Half(multiplied=(0,), saved=(2,), taken=tuple(range(3, 7)), given=(0, 2)),
     "sparse_categorical_crossentropy_gradient": Half(),
     "sum": Half(taken=(0,), given=()),
 }

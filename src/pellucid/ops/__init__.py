@@ -57,6 +57,7 @@ from pellucid.ops.composites import (
 from pellucid.ops.conversions import cast, stop_gradient
 from pellucid.ops.convolution import convolution, convolution_input_gradient, convolution_kernel_gradient
 from pellucid.ops.embedding import one_hot, scatter_add, take
+from pellucid.ops.gru import gru, gru_gradient
 from pellucid.ops.images import affine_sample, affine_sample_gradient, resize
 from pellucid.ops.linear import matmul
 from pellucid.ops.lstm import lstm, lstm_gradient
@@ -66,6 +67,7 @@ from pellucid.ops.pooling import average_pool, average_pool_gradient, max_pool, 
 from pellucid.ops.random import random_normal, random_uniform
 from pellucid.ops.reduce import argmax, broadcast_to, max, min, sum, sum_to
 from pellucid.ops.shape import concatenate, expand_dims, flip, pad, reshape, slice, squeeze, transpose
+from pellucid.ops.simple_rnn import simple_rnn, simple_rnn_gradient
 
 __all__ = [
     "absolute",
@@ -101,6 +103,8 @@ __all__ = [
     "greater",
     "greater_equal",
     "group_norm",
+    "gru",
+    "gru_gradient",
     "hard_sigmoid",
     "isfinite",
     "l2_normalize",
@@ -145,6 +149,8 @@ __all__ = [
     "sigmoid",
     "sign",
     "silu",
+    "simple_rnn",
+    "simple_rnn_gradient",
     "slice",
     "softmax",
     "softplus",

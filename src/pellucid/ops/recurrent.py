@@ -25,7 +25,6 @@ from pellucid.core.spec import Shape, Spec, known
 from pellucid.core.terms import Apply, Element, Operand, Term
 from pellucid.errors import ArgumentError, GraphError
 from pellucid.ops.activations import sigmoid
-from pellucid.ops.linear import swap
 from pellucid.ops.reduce import sum
 from pellucid.ops.shape import concatenate, expand_dims, slice
 
@@ -123,15 +122,13 @@ class Recurrent(Op):
             return np.concatenate([values[1:], first[None]])
         return np.concatenate([first[None], values[:-1]])
 
-    def extras_grad(
-        self, rest: Sequence[Tensor], dz: Tensor, u: Tensor, first: Tensor, h: Tensor
-    ) -> list[Tensor | None]:
-        """The derivatives of the optional operands: Σ over the steps of hₜ₋₁⊙(dz·uᵀ) for the dropout."""
+    def extras_grad(self, rest: Sequence[Tensor], dmet: Tensor, first: Tensor, h: Tensor) -> list[Tensor | None]:
+        """The derivatives of the optional operands, from that of the state as it meets u: of dropout Σₜ dmet⊙hₜ₋₁."""
         if extras(rest).dropout is None:
             return [None] * len(rest)
         steps, start = known((h.shape[1],))[0], expand_dims(first, 1)
         before = [slice(h, 1, steps, axis=1), start] if self.reverse else [start, slice(h, 0, steps - 1, axis=1)]
-        dropout = sum(concatenate(before, axis=1) * (dz @ swap(u)), axis=1)
+        dropout = sum(concatenate(before, axis=1) * dmet, axis=1)
         return [None if x.dtype == "bool" else dropout for x in rest]
 
     def need(self, specs: Sequence[Spec], wanted: Iterable[tuple[str, Spec | None, Shape]]) -> None:
