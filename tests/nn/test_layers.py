@@ -157,7 +157,8 @@ def test_every_layer_is_tried() -> None:
     tried |= {"TokenAndPositionEmbedding", "TransformerDecoder", "TransformerEncoder"}
     tried |= {"RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom"}  # in test_augmentation.py
     second = {name for name in layers.__all__ if "Pool" in name and "Pooling" not in name}  # of the same classes
-    tried |= {"LSTM", "LSTMCell", "RNN", "StackedRNNCells", "TimeDistributed"}  # in test_recurrent.py
+    tried |= {"Bidirectional", "GRU", "GRUCell", "LSTM", "LSTMCell", "RNN"}  # in test_recurrent.py
+    tried |= {"SimpleRNN", "SimpleRNNCell", "StackedRNNCells", "TimeDistributed"}
     assert {name for name, kind in registered.items() if kind.__module__.startswith("pellucid.nn.layers")} == tried
     assert {*tried, *second, "Input"} == set(layers.__all__)
 

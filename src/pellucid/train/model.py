@@ -215,7 +215,7 @@ class Model(Network):
             shuffle=shuffle,
             first_epoch=self.epochs_trained,
             first_step=self.steps_trained,
-            watch=[*self.variables, *self.optimizer.variables],
+            watch=list(dict.fromkeys(variable for step in steps for variable, _ in step.program.updates)),
         )
         return ArrayCourse(self, steps, spec, self.executor.loop(spec, self.precision))
 

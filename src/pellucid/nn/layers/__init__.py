@@ -3,7 +3,8 @@
 from pellucid.nn.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from pellucid.nn.layers.attention import AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention
 from pellucid.nn.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation, RandomZoom
-from pellucid.nn.layers.cells import LSTMCell
+from pellucid.nn.layers.bidirectional import Bidirectional
+from pellucid.nn.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from pellucid.nn.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose
 from pellucid.nn.layers.core import Dense, Embedding, Identity, Input, InputLayer, Masking
 from pellucid.nn.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
@@ -47,7 +48,7 @@ from pellucid.nn.layers.preprocessing import (
     PiecewiseLinearEncoding,
     Rescaling,
 )
-from pellucid.nn.layers.recurrent import LSTM, RNN, StackedRNNCells
+from pellucid.nn.layers.recurrent import GRU, LSTM, RNN, SimpleRNN, StackedRNNCells
 from pellucid.nn.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -73,6 +74,7 @@ from pellucid.nn.layers.wrapping import TimeDistributed
 
 __all__ = [
     "ELU",
+    "GRU",
     "LSTM",
     "RNN",
     "Activation",
@@ -87,6 +89,7 @@ __all__ = [
     "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
+    "Bidirectional",
     "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
@@ -103,6 +106,7 @@ __all__ = [
     "Embedding",
     "FillMissing",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -149,6 +153,8 @@ __all__ = [
     "RotaryEmbedding",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "SinePositionEncoding",
     "Softmax",
     "SpatialDropout1D",

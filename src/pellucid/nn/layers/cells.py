@@ -210,3 +210,83 @@ class LSTMCell(Cell):
             recurrent_activation=activations.name_of(self.recurrent_activation),
         )
         return h, last
+
+
+class SimpleRNNCell(Cell):
+    """A step of the simple recurrent cell. Elman 1990.
+
+    Formula: h' = tanh(x·kernel + h·recurrent_kernel + bias).
+    """
+
+    def steps(
+        self, z: Tensor, states: Sequence[Tensor], mask: Tensor | None, dropout: Tensor | None, reverse: bool
+    ) -> tuple[Tensor, list[Tensor]]:
+        activation = activations.name_of(self.activation)
+        h, last = ops.simple_rnn(
+            z, self.recurrent_kernel.tensor, states[0], mask, dropout, reverse=reverse, activation=activation
+        )
+        return h, [last]
+
+
+class GRUCell(Cell):
+    """A step of the gated recurrent unit; gates z (update), r (reset), h (candidate). Cho et al. 2014.
+
+    Formula: s, r = σ(x·kernel + h·recurrent_kernel + bias); g = tanh(x·kernel + r⊙(h·recurrent_kernel)); h' = s⊙h +
+    (1 - s)⊙g. With `reset_after` (as in cuDNN) the bias is [2, 3·units], one for each product; without, the reset gate
+    acts before the product: (r⊙h)·recurrent_kernel, and the bias is [3·units].
+    """
+
+    gates = 3
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        reset_after: bool = True,
+        seed: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer, dropout, recurrent_dropout, seed, **options,
+        )  # fmt: skip
+        self.recurrent_activation = inside("GRUCell", "recurrent_activation", recurrent_activation)
+        self.reset_after = arguments.flag("GRUCell", "reset_after", reset_after)
+
+    def bias_shape(self) -> tuple[int, ...]:
+        return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
+
+    def input_bias(self) -> Tensor | None:
+        return self._bias(0) if self.reset_after and self.use_bias else super().input_bias()
+
+    def _bias(self, which: int) -> Tensor:
+        """The bias of the input's product, or of the state's."""
+        return ops.reshape(ops.slice(self.bias.tensor, which, which + 1, axis=0), (3 * self.units,))
+
+    def steps(
+        self, z: Tensor, states: Sequence[Tensor], mask: Tensor | None, dropout: Tensor | None, reverse: bool
+    ) -> tuple[Tensor, list[Tensor]]:
+        none = tensor(numpy.zeros(3 * self.units, numpy.float32))
+        h, _, last = ops.gru(
+            z,
+            self.recurrent_kernel.tensor,
+            self._bias(1) if self.reset_after and self.use_bias else none,
+            states[0],
+            mask,
+            dropout,
+            reverse=reverse,
+            activation=activations.name_of(self.activation),
+            recurrent_activation=activations.name_of(self.recurrent_activation),
+            reset_after=self.reset_after,
+        )
+        return h, [last]

@@ -14,7 +14,7 @@ from pellucid.errors import ArgumentError, ShapeError, StateError
 from pellucid.nn import arguments, regularizers
 from pellucid.nn.construction import Construction, current, is_recording
 from pellucid.nn.layer import Layer, arguments_of, as_layer
-from pellucid.nn.layers.cells import Cell, LSTMCell
+from pellucid.nn.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
 from pellucid.nn.stepping import Stepping
 
 
@@ -48,8 +48,8 @@ class RNN(Layer):
 
     `go_backwards` takes the steps from the last to the first, and gives outputs in that order. `stateful` begins where
     the batch before ended, row by row, until `reset_states()`. `initial_state` is a list of tensors [batch, units]. A
-    step that the mask leaves out keeps the state; its output is that of the step before, or 0 with
-    `zero_output_for_mask`. `unroll` is accepted and changes nothing.
+    step that the mask leaves out keeps the state, which is its output, or 0 in sequences with `zero_output_for_mask`.
+    `unroll` is accepted and changes nothing.
 
     >>> from pellucid.nn.layers import Input
     >>> RNN([LSTMCell(4), LSTMCell(2)], return_sequences=True)(Input(shape=(5, 3))).shape
@@ -120,20 +120,9 @@ class RNN(Layer):
                 stepping.update(state, after)
         elif self.stateful and not is_recording():
             current().updates.extend(zip(self.states, states, strict=True))
-        if mask is None:
-            return value, last, states
-        if self.zero_output_for_mask:
+        if mask is not None and self.zero_output_for_mask:
             value = ops.where(ops.expand_dims(mask, -1), value, 0.0)
-        elif initial_state is not None or self.stateful:
-            value = ops.where(ops.expand_dims(self._begun(mask), -1), value, 0.0)
-            last = ops.where(ops.any(mask, axis=1, keepdims=True), last, 0.0)
         return value, last, states
-
-    def _begun(self, mask: Tensor) -> Tensor:
-        """Whether a step that counts has come by each step: before, outputs are 0 and not the first state."""
-        (steps,) = mask.shape[1:]
-        earlier = numpy.triu(numpy.ones((steps or 1, steps or 1), numpy.float32))
-        return ops.greater(ops.cast(mask, "float32") @ tensor(earlier.T if self.go_backwards else earlier), 0.5)
 
     # States
 
@@ -239,6 +228,113 @@ class LSTM(OneCell):
             units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
             bias_initializer, unit_forget_bias, kernel_regularizer, recurrent_regularizer, bias_regularizer, dropout,
             recurrent_dropout, seed,
+        )  # fmt: skip
+        super().__init__(
+            cell,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            zero_output_for_mask=zero_output_for_mask,
+            activity_regularizer=activity_regularizer,
+            **options,
+        )
+
+
+class GRU(OneCell):
+    """The gated recurrent unit over a sequence. Cho et al. 2014; gates and formula as in `GRUCell`.
+
+    Shapes: [batch, steps, features] → [batch, units], or with `return_sequences` [batch, steps, units]; with
+    `return_state` also the last h. Weights: kernel [features, 3·units], recurrent kernel [units, 3·units], bias [2,
+    3·units] (with `reset_after`) or [3·units]. Other arguments as in `RNN`.
+
+    >>> from pellucid.nn.layers import Input
+    >>> GRU(4, return_sequences=True)(Input(shape=(5, 3))).shape
+    (None, 5, 4)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        reset_after: bool = True,
+        zero_output_for_mask: bool = False,
+        **options: Any,
+    ) -> None:
+        cell = GRUCell(
+            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
+            bias_initializer, kernel_regularizer, recurrent_regularizer, bias_regularizer, dropout, recurrent_dropout,
+            reset_after, seed,
+        )  # fmt: skip
+        super().__init__(
+            cell,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            zero_output_for_mask=zero_output_for_mask,
+            activity_regularizer=activity_regularizer,
+            **options,
+        )
+
+
+class SimpleRNN(OneCell):
+    """The simple recurrent cell over a sequence: hₜ = tanh(xₜ·kernel + hₜ₋₁·recurrent_kernel + bias). Elman 1990.
+
+    Shapes: [batch, steps, features] → [batch, units], or with `return_sequences` [batch, steps, units]; with
+    `return_state` also the last h. Weights: kernel [features, units], recurrent kernel [units, units], bias [units].
+    Other arguments as in `RNN`.
+
+    >>> from pellucid.nn.layers import Input
+    >>> SimpleRNN(4)(Input(shape=(5, 3))).shape
+    (None, 4)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        seed: int | None = None,
+        zero_output_for_mask: bool = False,
+        **options: Any,
+    ) -> None:
+        cell = SimpleRNNCell(
+            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer, dropout, recurrent_dropout, seed,
         )  # fmt: skip
         super().__init__(
             cell,
