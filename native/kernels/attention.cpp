@@ -57,8 +57,10 @@ class Heads final : public Kernel {
   void run() override {
     parallel(parts_, [this](int part) {
       const Range range = share(count_, part, parts_);
-      for (std::int64_t i = range.begin; i < range.end; ++i)
+      for (std::int64_t i = range.begin; i < range.end; ++i) {
+        if (i + 1 < range.end) head_.fetch((i + 1) / head_.problem.heads, (i + 1) % head_.problem.heads);
         head_.run(i / head_.problem.heads, i % head_.problem.heads, scratch_.get() + part * size_);
+      }
     });
   }
 

@@ -40,6 +40,8 @@ class Forward {
            tile_rows * score_columns(p) + p.queries * p.size;
   }
 
+  void fetch(std::int64_t batch, std::int64_t head) const { fetch_matrices(batch, head, q_, k_, v_); }
+
   void run(std::int64_t batch, std::int64_t head, float* memory) const {
     const Problem& p = problem;
     const std::int64_t columns = score_columns(p);
@@ -135,6 +137,8 @@ class Backward {
            Panel::memory_size(block_, p.value_size) + 2 * (block_ + tile_rows) * score_columns(p) +
            (p.keys + p.queries) * (p.size + p.value_size);
   }
+
+  void fetch(std::int64_t batch, std::int64_t head) const { fetch_matrices(batch, head, g_, q_, k_, v_, y_); }
 
   void run(std::int64_t batch, std::int64_t head, float* memory) const {
     const Problem& p = problem;

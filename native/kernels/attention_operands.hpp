@@ -43,6 +43,21 @@ inline Matrix matrix_of(const View& view, std::int64_t batch, std::int64_t head)
   return {const_cast<void*>(offset(view.data, view.dtype, batch * view.shape[1] * row + head * size)), view.dtype, row};
 }
 
+// Asks for the matrices that are next: short rows far apart, which the processor does not foresee.
+template <typename... Views>
+void fetch_matrices(std::int64_t batch, std::int64_t head, const Views&... views) {
+  constexpr std::int64_t most_bytes = 64 * 1024;  // of one matrix; more would drive out what is being worked on
+  const auto fetch = [&](const View& view) {
+    const Matrix matrix = matrix_of(view, batch, head);
+    const std::int64_t item = static_cast<std::int64_t>(item_size(matrix.dtype)), bytes = view.shape[3] * item;
+    if (view.shape[1] * bytes > most_bytes) return;
+    for (std::int64_t i = 0; i < view.shape[1]; ++i)
+      for (std::int64_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch(static_cast<const char*>(matrix.data) + i * matrix.row * item + at, 0, 2);
+  };
+  (fetch(views), ...);
+}
+
 inline floats load_at(const View& view, std::int64_t at, const Tail& tail) {
   return view.dtype == Dtype::float32 ? tail.load(view.as<float>() + at) : tail.load(view.as<bfloat16>() + at);
 }
