@@ -88,6 +88,12 @@ class Network(Layer):
             return self.layers[index]
         return look_up("layer", {layer.name: layer for layer in self.layers}, str(name))
 
+    def reset_states(self) -> None:
+        """Let stateful recurrent layers begin anew, from zeros."""
+        for layer in self.layers:
+            if hasattr(layer, "reset_states"):
+                layer.reset_states()
+
     def get_config(self) -> dict[str, Any]:
         """The architecture as plain JSON values: layers, and the steps that connect them."""
         return describe(self)
