@@ -41,6 +41,7 @@ class Compiled:
         self.inputs, self.outputs = parts.inputs, parts.outputs
         feeds = [value.node.op for value in program.inputs]
         self._feeds = [op for op in feeds if isinstance(op, Feed)]  # not the program, which would keep itself alive
+        self.planned_bytes: int = self.plan.arena_bytes
 
     def __call__(self, *arrays: numpy.ndarray) -> list[numpy.ndarray]:
         try:

@@ -83,6 +83,10 @@ class Loop(Protocol):
 class Runner(Protocol):
     """A compiled program."""
 
+    @property
+    def planned_bytes(self) -> int | None:
+        """Memory of all values but inputs, outputs, constants and variables, if the executor planned where they lie."""
+
     def __call__(self, *arrays: numpy.ndarray) -> list[numpy.ndarray]:
         """Compute the outputs, then apply the updates."""
 

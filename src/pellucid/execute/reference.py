@@ -18,6 +18,8 @@ from pellucid.execute.program import LoopSpec
 class ReferenceRunner:
     """A program as it stands: evaluate, then write the updates."""
 
+    planned_bytes = None
+
     def __init__(self, program: Program) -> None:
         verify(program)
         self.program, self.nodes = program, program.nodes()

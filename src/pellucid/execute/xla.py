@@ -142,6 +142,8 @@ class State:
 class Compiled:
     """A program compiled: for calls from Python, and for steps of a loop."""
 
+    planned_bytes = None
+
     def __init__(self, program: Program, precision: str) -> None:
         verify(program)
         self.feeds = [value.node.op for value in program.inputs if isinstance(value.node.op, Feed)]

@@ -404,6 +404,14 @@ class Model(Network):
 
         summary(self, line_length=line_length, print_fn=print_fn, expand_nested=expand_nested)
 
+    def planned_bytes(self, x: Any, y: Any, batch_size: int = 32) -> int | None:
+        """Bytes of what one training step on batches of such examples computes, at its peak: beside data and weights.
+
+        Values that are not needed any more make room for later ones. `None` where the executor does not plan memory.
+        """
+        data = self.examples(x, y)
+        return self._programs.planned_bytes(self.step(data, min(batch_size, data.rows), training=True))
+
     def save(self, filepath: str | Path, overwrite: bool = True) -> None:
         """Write the whole model into one file: architecture, weights, training state and history."""
         from pellucid.train.saving import save_model

@@ -73,6 +73,10 @@ class Programs:
             self._runners[step] = self.executor.compile(step.program, self.precision)
         return self._runners[step]
 
+    def planned_bytes(self, step: Step) -> int | None:
+        """The memory that a step's values take at their peak, if the executor plans it."""
+        return self._runner(step).planned_bytes
+
     def evaluate(self, objective: Objective, data: Examples, batch: int) -> Logs:
         """The figures of a dataset."""
         steps = [self.objective(objective, data.signature(rows, False)) for rows in inputs.sizes(data.rows, batch)]
