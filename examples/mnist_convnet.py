@@ -100,7 +100,7 @@ def main() -> None:
         logits = train_in_torch(x, y, test, epochs)
         theirs = time.perf_counter() - began
         report("PyTorch", logits, theirs)
-        print(f"PyTorch took {theirs / seconds:.2f} times as long for the same {epochs} epochs")
+        print(f"PyTorch took {theirs / seconds:.2f} times as long for the same {epochs} epoch{'s' * (epochs > 1)}")
 
 
 if __name__ == "__main__":

@@ -67,16 +67,22 @@ def main() -> None:
 
 
 def write(model: pellucid.Model, number: dict[str, int], characters: list[str], count: int) -> str:
-    """`count` characters, each drawn by the probabilities that the model gives after those before it."""
-    random = np.random.default_rng(0)
-    written = [number["\n"]]
-    while len(written) <= count:
-        window = written[-LENGTH:]
-        x = np.zeros((1, LENGTH), np.int32)
-        x[0, : len(window)] = window  # what follows is not looked at
-        logits = model.predict(x)[0, len(window) - 1].astype(np.float64) / 0.8
-        chances = np.exp(logits - logits.max())
-        written.append(int(random.choice(len(characters), p=chances / chances.sum())))
+    """`count` characters, each drawn by the probabilities that the model gives after those before it.
+
+    A stepper remembers the characters it was given, so that the next one costs one step. When it has seen as many as
+    the model can look back on, it starts again from the last half of them.
+    """
+    random, stepper = np.random.default_rng(0), model.stepper()
+    written = unread = [number["\n"]]
+    for _ in range(count):
+        if stepper.position + len(unread) > LENGTH:
+            stepper.reset()
+            unread = written[-LENGTH // 2 :]
+        for character in unread:
+            logits = stepper.step([character])[0]
+        chances = np.exp((logits - logits.max()).astype(np.float64) / 0.8)
+        unread = [int(random.choice(len(characters), p=chances / chances.sum()))]
+        written = written + unread
     return "".join(characters[i] for i in written[1:])
 
 

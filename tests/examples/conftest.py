@@ -17,16 +17,16 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
-def run_example(tmp_path: Path) -> Callable[[str], str]:
+def run_example(tmp_path: Path) -> Callable[..., str]:
     """Run an example in a process of its own; its output."""
 
-    def run(name: str) -> str:
+    def run(name: str, *arguments: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],
+            [sys.executable, "-W", "error", EXAMPLES / f"{name}.py", *arguments],
             cwd=tmp_path,
             capture_output=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=280,
             env={**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONIOENCODING": "utf-8"},
         )
         assert done.returncode == 0, done.stderr
