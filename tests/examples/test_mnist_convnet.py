@@ -1,4 +1,4 @@
-"""Handwritten digits: already one epoch of a tenth of the images gets most of them right, and PyTorch runs beside it."""
+"""Digits: one epoch of a tenth of the images gets most of them right already, and PyTorch runs beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A language model: after sixty steps it knows more than how frequent the letters are, and writes what it is asked for."""
+"""A language model: after sixty steps it knows more than how frequent letters are, and writes what is asked for."""
 
 from __future__ import annotations
 
