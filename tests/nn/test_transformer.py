@@ -8,6 +8,7 @@ import numpy
 import pytest
 
 from pellucid.errors import ShapeError
+from pellucid.execute.lowering import lower
 from pellucid.models import load_model
 from pellucid.nn.layers import (
     Dense,
@@ -209,3 +210,17 @@ def test_executors_train_alike() -> None:
         found.append((losses, model.predict(tokens[:, :-1])))
     numpy.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-4)
     numpy.testing.assert_allclose(found[0][1], found[1][1], rtol=2e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("mask_zero", [False, True])
+def test_a_training_step_runs_on_fused_kernels(mask_zero: bool) -> None:
+    native = pytest.importorskip("pellucid.execute.native")
+    ids = Input(shape=(12,), dtype="int32")
+    x = TokenAndPositionEmbedding(7, 12, 16, mask_zero=mask_zero)(ids)
+    model = Model(ids, Dense(7)(TransformerDecoder(32, 2, normalize_first=True)(x)))
+    model.compile("adam", SparseCategoricalCrossentropy(from_logits=True))
+    tokens = random.integers(0, 7, (4, 13))
+    step = model.step(model.examples(tokens[:, :-1], tokens[:, 1:]), 4, training=True)
+    used = {kernel for kernel, *_ in lower(step.program, native.KERNELS).instructions}
+    assert {"attention", "attention_gradient", "sparse_categorical_crossentropy", "layer_norm"} <= used
+    assert not {"transpose", "softmax"} & used

@@ -1,7 +1,7 @@
 """The layers, under Keras's names."""
 
 from pellucid.nn.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
-from pellucid.nn.layers.attention import AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention
+from pellucid.nn.layers.attention import AdditiveAttention, Attention
 from pellucid.nn.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation, RandomZoom
 from pellucid.nn.layers.bidirectional import Bidirectional
 from pellucid.nn.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
@@ -9,6 +9,7 @@ from pellucid.nn.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv
 from pellucid.nn.layers.core import Dense, Embedding, Identity, Input, InputLayer, Masking
 from pellucid.nn.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from pellucid.nn.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from pellucid.nn.layers.multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from pellucid.nn.layers.normalization import (
     BatchNormalization,
     GroupNormalization,

@@ -10,8 +10,8 @@ from pellucid.core.spec import Shape, known, show_shape
 from pellucid.errors import ShapeError
 from pellucid.nn import activations, arguments, initializers
 from pellucid.nn.layer import Layer
-from pellucid.nn.layers.attention import MultiHeadAttention
 from pellucid.nn.layers.core import Dense
+from pellucid.nn.layers.multi_head_attention import MultiHeadAttention
 from pellucid.nn.layers.normalization import LayerNormalization
 from pellucid.nn.layers.regularization import Dropout
 
