@@ -12,12 +12,14 @@ from pellucid._version import __version__
 
 _NAMES = {
     "Input": "pellucid.nn.layers",
+    "Layer": "pellucid.nn.layer",
     "Model": "pellucid.train.model",
     "Sequential": "pellucid.train.sequential",
     "TableModel": "pellucid.train.tabular",
     "Trainer": "pellucid.train.trainer",
     "Update": "pellucid.train.trainer",
     "Variable": "pellucid.core.graph",
+    "register": "pellucid.nn.functions",
 }
 _MODULES = {
     "activations", "callbacks", "datasets", "errors", "initializers", "layers", "losses", "metrics", "models", "ops",
@@ -26,6 +28,7 @@ _MODULES = {
 
 __all__ = [
     "Input",
+    "Layer",
     "Model",
     "Sequential",
     "TableModel",
@@ -45,6 +48,7 @@ __all__ = [
     "ops",
     "optimizers",
     "random",
+    "register",
     "regularizers",
     "utils",
 ]
@@ -67,6 +71,8 @@ if TYPE_CHECKING:
         utils,
     )
     from pellucid.core.graph import Variable
+    from pellucid.nn.functions import register
+    from pellucid.nn.layer import Layer
     from pellucid.nn.layers import Input
     from pellucid.train.model import Model
     from pellucid.train.sequential import Sequential

@@ -6,6 +6,7 @@ import copy
 import json
 import time
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -21,6 +22,8 @@ from pellucid.nn.layer import Layer
 from pellucid.nn.layer import layers as registered
 from pellucid.nn.layers import Dense, Input
 from pellucid.nn.network import Network
+from pellucid.train.model import Model
+from pellucid.train.saving import load_model
 
 random = numpy.random.default_rng(2)
 
@@ -137,6 +140,48 @@ UNUSUAL: list[tuple[Layer, list[numpy.ndarray]]] = [
     (layers.Resizing(5, 6, "nearest", crop_to_aspect_ratio=True), [random.normal(size=(2, 4, 4, 3))]),
     (layers.CenterCrop(3, 2), [random.normal(size=(2, 4, 4, 3))]),
     (layers.UpSampling1D(3), [random.normal(size=(2, 4, 3))]),
+    (layers.AlphaDropout(0.2, noise_shape=(None, 1), seed=5), [random.normal(size=(2, 4))]),
+    (layers.SpatialDropout1D(0.5, seed=6), [random.normal(size=(2, 4, 3))]),
+    (layers.SpatialDropout2D(0.5, "channels_last"), [random.normal(size=(2, 4, 4, 3))]),
+    (layers.GaussianNoise(0.3, seed=7), [random.normal(size=(2, 4))]),
+    (layers.GaussianDropout(0.3), [random.normal(size=(2, 4))]),
+    (layers.ActivityRegularization(0.1, 0.2), [random.normal(size=(2, 4))]),
+    (
+        layers.BatchNormalization(1, 0.5, 0.01, False, gamma_initializer="he_normal", gamma_regularizer="l2"),
+        [random.normal(size=(4, 3, 2))],
+    ),
+    (layers.LayerNormalization((1, 2), scale=False, beta_regularizer="l1"), [random.normal(size=(2, 4, 3))]),
+    (layers.GroupNormalization(2, epsilon=0.1, center=False), [random.normal(size=(2, 3, 4))]),
+    (layers.RMSNormalization((1, -1), epsilon=0.1), [random.normal(size=(2, 4, 3))]),
+    (layers.UnitNormalization(axis=[1]), [random.normal(size=(2, 4, 3))]),
+    (layers.Permute((2, 1)), [random.normal(size=(2, 4, 3))]),
+    (layers.RepeatVector(3), [random.normal(size=(2, 4))]),
+    (layers.TimeDistributed(layers.Dense(2, "tanh", name="inner"), name="each"), [random.normal(size=(2, 4, 3))]),
+    (
+        layers.LSTM(
+            3,
+            "relu",
+            "hard_sigmoid",
+            unit_forget_bias=False,
+            kernel_regularizer="l1",
+            dropout=0.2,
+            recurrent_dropout=0.1,
+            seed=8,
+            return_sequences=True,
+            go_backwards=True,
+            trainable=False,
+        ),
+        [random.normal(size=(2, 4, 3))],
+    ),
+    (
+        layers.RNN([layers.LSTMCell(3), layers.LSTMCell(2, use_bias=False)], return_sequences=True),
+        [random.normal(size=(2, 4, 3))],
+    ),
+    (layers.LSTMCell(3, bias_initializer="ones"), [random.normal(size=(2, size)) for size in (4, 3, 3)]),
+    (
+        layers.StackedRNNCells([layers.LSTMCell(3), layers.LSTMCell(2)]),
+        [random.normal(size=(2, size)) for size in (4, 3, 3, 2, 2)],
+    ),
 ]
 
 
@@ -152,6 +197,28 @@ def test_every_layer_survives_json(layer: Layer, arrays: list[numpy.ndarray], to
         ours, theirs = tools.run(network, *arrays, training=training), tools.run(again, *arrays, training=training)
         assert all(numpy.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
     assert tools.penalty(network, *arrays) == tools.penalty(again, *arrays)
+
+
+@pytest.mark.parametrize(("layer", "arrays"), UNUSUAL, ids=[type(layer).__name__ for layer, _ in UNUSUAL])
+def test_every_layer_is_saved_and_shown(
+    layer: Layer, arrays: list[numpy.ndarray], tools: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrays = [x.astype(numpy.float32) if x.dtype.kind == "f" else x for x in arrays]
+    network = tools.as_network(layer, *arrays)
+    model = Model(network.inputs, network.outputs, seed=1)
+    model.save(tmp_path / "model.safetensors")
+    again = load_model(tmp_path / "model.safetensors")
+    for network in (model, again):
+        network.run_on("numpy")
+    given = arrays if len(arrays) > 1 else arrays[0]
+    ours, theirs = model.predict(given), again.predict(given)
+    if isinstance(ours, numpy.ndarray):
+        ours, theirs = [ours], [theirs]
+    assert all(numpy.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    again.summary()
+    shown = capsys.readouterr().out
+    assert f"{layer.name} ({type(layer).__name__})" in shown
+    assert f"Total params: {layer.count_params():,} " in shown
 
 
 def test_every_registered_layer_is_among_them() -> None:

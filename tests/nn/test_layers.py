@@ -160,7 +160,7 @@ def test_every_layer_is_tried() -> None:
     tried |= {"Bidirectional", "GRU", "GRUCell", "LSTM", "LSTMCell", "RNN"}  # in test_recurrent.py
     tried |= {"SimpleRNN", "SimpleRNNCell", "StackedRNNCells", "TimeDistributed"}
     assert {name for name, kind in registered.items() if kind.__module__.startswith("pellucid.nn.layers")} == tried
-    assert {*tried, *second, "Input"} == set(layers.__all__)
+    assert {*tried, *second, "Input", "Layer"} == set(layers.__all__)
 
 
 def test_dense_by_hand(tools: Any) -> None:

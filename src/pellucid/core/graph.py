@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pellucid.core.op import Op
 
 Array = Any  # numpy.ndarray or jax.Array
-TensorLike = Union["Tensor", float, int, bool, numpy.ndarray]
+TensorLike = Union["Operand", float, int, bool, numpy.ndarray]
 
 _serial = itertools.count()
 
@@ -104,44 +104,11 @@ class Node:
         return f"Node({self.op}, {'/'.join(self.scope) or '-'})"
 
 
-class Tensor:
-    """One output of a node: a value still to be computed. Arithmetic on it builds more nodes."""
+class Operand:
+    """What arithmetic can be done with: each operator builds a node."""
 
-    __slots__ = ("mask", "node", "origin", "position", "spec")
+    __slots__ = ()
     __array_ufunc__ = None  # NumPy arrays on the left leave arithmetic to us
-
-    def __init__(self, node: Node, position: int, spec: Spec) -> None:
-        self.node, self.position, self.spec = node, position, spec
-        self.origin: Any = None  # what made it, above the graph: the call of a layer
-        self.mask: Tensor | None = None  # of a sequence: bool [batch, steps], true where a step counts
-
-    @property
-    def shape(self) -> tuple[int | None, ...]:
-        return self.spec.shape
-
-    @property
-    def dtype(self) -> str:
-        return self.spec.dtype
-
-    @property
-    def rank(self) -> int:
-        return self.spec.rank
-
-    def numpy(self) -> numpy.ndarray:
-        """The value, where it depends on no input.
-
-        >>> (tensor(2.0) * 3.0).numpy()
-        array(6.)
-        """
-        from pellucid.core.evaluate import evaluate
-
-        return evaluate([self])[0]
-
-    def __float__(self) -> float:
-        return float(self.numpy())
-
-    def __repr__(self) -> str:
-        return f"Tensor({self.node.op.name}, {self.spec})"
 
     def __add__(self, other: TensorLike) -> Tensor:
         return build("add", self, other)
@@ -179,20 +146,62 @@ class Tensor:
     def __rmatmul__(self, other: TensorLike) -> Tensor:
         return build("matmul", other, self)
 
-    def __lt__(self, other: Tensor | float) -> Tensor:
+    def __lt__(self, other: Operand | float) -> Tensor:
         return build("less", self, other)
 
-    def __le__(self, other: Tensor | float) -> Tensor:
+    def __le__(self, other: Operand | float) -> Tensor:
         return build("less_equal", self, other)
 
-    def __gt__(self, other: Tensor | float) -> Tensor:
+    def __gt__(self, other: Operand | float) -> Tensor:
         return build("greater", self, other)
 
-    def __ge__(self, other: Tensor | float) -> Tensor:
+    def __ge__(self, other: Operand | float) -> Tensor:
         return build("greater_equal", self, other)
 
     def __neg__(self) -> Tensor:
         return build("negative", self)
+
+
+class Tensor(Operand):
+    """One output of a node: a value still to be computed. Arithmetic on it builds more nodes."""
+
+    __slots__ = ("mask", "node", "origin", "position", "spec")
+
+    def __init__(self, node: Node, position: int, spec: Spec) -> None:
+        self.node, self.position, self.spec = node, position, spec
+        self.origin: Any = None  # what made it, above the graph: the call of a layer
+        self.mask: Tensor | None = None  # of a sequence: bool [batch, steps], true where a step counts
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        return self.spec.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.spec.dtype
+
+    @property
+    def rank(self) -> int:
+        return self.spec.rank
+
+    def numpy(self) -> numpy.ndarray:
+        """The value, where it depends on no input.
+
+        >>> (tensor(2.0) * 3.0).numpy()
+        array(6.)
+        """
+        from pellucid.core.evaluate import evaluate
+
+        return evaluate([self])[0]
+
+    def __float__(self) -> float:
+        return float(self.numpy())
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.node.op.name}, {self.spec})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise DtypeError(f"{self!r} has no numbers while the graph is being built; use pellucid.ops, not NumPy, on it")
 
     def __bool__(self) -> bool:
         raise DtypeError(f"{self!r} has no truth value while the graph is being built; use where() to choose by value")
@@ -201,11 +210,12 @@ class Tensor:
         raise DtypeError(f"{self!r} cannot be iterated; take parts with slice() or take()")
 
 
-class Variable:
+class Variable(Operand):
     """A named array that lives between runs: a weight, a statistic, an optimizer's running average.
 
     `value` keeps its memory for good: writing goes through `assign`, so that executors may hold the address.
     `tensor` is the value as the graph reads it: at the start of the run, or inside a block `updated` after an update.
+    Arithmetic and ops take the variable itself for it.
     `version` counts the calls of `assign`.
     """
 
@@ -268,6 +278,8 @@ def tensor(value: TensorLike, like: Spec | None = None) -> Tensor:
     """
     if isinstance(value, Tensor):
         return value
+    if isinstance(value, Variable):
+        return value.tensor
     from pellucid.core.sources import Constant
 
     array = numpy.asarray(value)
@@ -307,7 +319,7 @@ def tensors(values: Iterable[TensorLike]) -> tuple[Tensor, ...]:
     >>> [value.dtype for value in tensors([tensor(True), tensor(2), 3])]
     ['bool', 'int32', 'int32']
     """
-    values = tuple(values)
+    values = tuple(value.tensor if isinstance(value, Variable) else value for value in values)
     specs = [value.spec for value in values if isinstance(value, Tensor)]
     if len(specs) == len(values):
         return cast("tuple[Tensor, ...]", values)

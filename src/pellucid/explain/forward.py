@@ -18,7 +18,7 @@ from pellucid.core.graph import Node, Tensor, order
 from pellucid.core.sources import Constant, Read, feed
 from pellucid.core.spec import known
 from pellucid.core.terms import Operand
-from pellucid.errors import ShapeError
+from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn.activations import name_of as name_of_activation
 from pellucid.nn.calling import Call
 from pellucid.nn.network import Network, name_of, step_of
@@ -197,12 +197,20 @@ def _stage(
     joined = len(kept) == value.size and not layer.variables
     labels = _labels(layer.name, value.shape, names, kept if joined else None)
     activation = getattr(layer, "activation", None)
-    shown = name_of_activation(activation) if activation is not None else ""
+    shown = _name(activation) if activation is not None else ""
     before_names = tuple(stage.name for stage in before)
     steps = _arithmetic(call, output, values)
     return Stage(
         layer.name, type(layer).__name__, before_names, labels, value.ravel(), value.shape, shown, weighted, steps
     )
+
+
+def _name(activation: Any) -> str:
+    """The name of an activation; a function of the user's own need not be registered."""
+    try:
+        return name_of_activation(activation)
+    except ArgumentError:
+        return getattr(activation, "__name__", "activation")
 
 
 def _labels(

@@ -12,6 +12,7 @@ from typing import Any
 from pellucid import ops
 from pellucid.core.graph import Tensor
 from pellucid.errors import ArgumentError
+from pellucid.nn import functions
 from pellucid.nn.registry import look_up
 
 Activation = Callable[..., Tensor]
@@ -90,7 +91,7 @@ def get(identifier: Any) -> Activation:
     if identifier is ops.relu:
         return relu
     if isinstance(identifier, str):
-        return look_up("activation", ACTIVATIONS, identifier)
+        return functions.named(identifier) or look_up("activation", ACTIVATIONS, identifier)
     if hasattr(identifier, "get_config"):
         raise ArgumentError(f"{identifier!r} is a layer, not a function; put it after this layer instead")
     if callable(identifier) and not isinstance(identifier, type):
@@ -104,4 +105,4 @@ def name_of(activation: Activation) -> str:
     for name, known in ACTIVATIONS.items():
         if known is activation:
             return name
-    raise ArgumentError(f"the activation {activation!r} has no registered name, so a model with it cannot be saved")
+    return functions.name_of(activation, f"the activation {getattr(activation, '__name__', activation)}")

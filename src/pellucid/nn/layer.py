@@ -21,11 +21,12 @@ import numpy
 from pellucid.core.graph import Tensor, Variable, scope
 from pellucid.core.op import registry
 from pellucid.core.spec import Shape, show_shape
-from pellucid.errors import ArgumentError, DtypeError, ShapeError, StateError, nearest
+from pellucid.errors import ArgumentError, DtypeError, ModelFileError, ShapeError, StateError, nearest
 from pellucid.nn import activations, arguments, initializers, regularizers
 from pellucid.nn.calling import Call, Parameters, checked_options, masks_of
 from pellucid.nn.construction import MAX_WEIGHT, Construction, current, is_recording, is_replaying, restored
-from pellucid.nn.registry import look_up
+from pellucid.nn.functions import without_numpy
+from pellucid.nn.registry import enroll
 
 Inputs = Tensor | Sequence[Tensor]
 
@@ -63,10 +64,11 @@ class Layer:
             raise ArgumentError(
                 f"{kind} has no argument {argument!r}{nearest(argument, ['name', *arguments_of(type(self))])}"
             )
-        if name is not None and (not isinstance(name, str) or not name):
-            raise ArgumentError(f"{kind}: name must be a text, got {name!r}")
-        self._name, self.named = name, name is not None
-        self.trainable = arguments.flag(kind, "trainable", trainable)
+        self._name: str | None = None
+        self.named = False
+        if name is not None:
+            self.name = name
+        self.trainable = trainable
         if input_dim is not None:
             if input_shape is not None:
                 raise ArgumentError(f"{kind}: give input_shape or input_dim, not both")
@@ -84,7 +86,9 @@ class Layer:
         super().__init_subclass__(**options)
         if not registered:
             return  # what a family of layers shares
-        layers[cls.__name__] = cls
+        if not hasattr(cls, "call"):
+            raise ArgumentError(f"{cls.__name__}: a layer needs a method call(self, x), which builds its output of ops")
+        enroll("layer", layers, cls)
         cls.parameters = Parameters.of(cls.call)
         cls.supports_masking = cls.supports_masking or cls.compute_mask is not Layer.compute_mask
 
@@ -94,6 +98,8 @@ class Layer:
 
     @name.setter
     def name(self, value: str) -> None:
+        if not isinstance(value, str) or not value:
+            raise ArgumentError(f"{type(self).__name__}: name must be a text, got {value!r}")
         self._name, self.named = value, True
 
     def name_apart(self, taken: Collection[str]) -> None:
@@ -138,6 +144,25 @@ class Layer:
             self._penalties.append((variable, penalty))
         return variable
 
+    def add_loss(self, value: Tensor) -> None:
+        """Inside `call`: add a scalar to what training makes small. Where a model is only asked it counts for nothing.
+
+        Raises `ShapeError` for anything but a scalar.
+        """
+        if not isinstance(value, Tensor) or value.shape != ():
+            found = show_shape(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ShapeError(f"add_loss takes a scalar of ops, got {found}; use ops.mean(…)")
+        construction = current()
+        if construction.training or construction.evaluating:
+            construction.penalties.append(value)
+
+    def add_update(self, variable: Variable, value: Tensor) -> None:
+        """Inside `call`: write a value into a variable after the step. What belongs to training stands in an
+        `if training:`. Raises `ShapeError` for a value of another shape."""
+        if value.shape != variable.shape or value.dtype != variable.spec.dtype:
+            raise ShapeError(f"add_update: {variable!r} cannot take {value.spec}; shapes and dtypes must be equal")
+        current().update(variable, value)
+
     def initialize(self, draw: Callable[[], int]) -> None:
         """Draw all initial weights anew, with one seed from `draw` for each."""
         for variable, start in zip(self._variables, self._initial, strict=True):
@@ -151,6 +176,8 @@ class Layer:
         `options` are keyword arguments of `call`: tensors, plain settings, or lists of them. With `training` this use
         of the layer trains (or does not), whatever the network does.
         """
+        if "_variables" not in vars(self):
+            raise StateError(f"{type(self).__name__}: its __init__ must call super().__init__(**options) first")
         listed = bool(inputs) and isinstance(inputs[0], (list, tuple))
         first, *more = inputs or ((),)
         kept = checked_options(options, self.parameters, f"layer {self.name} ({type(self).__name__})")
@@ -167,8 +194,10 @@ class Layer:
         with scope(self.name), self._located(call.inputs):
             if not self.built:
                 self._build(tensors)
-            result = self.call(*tensors, **given)
+            with without_numpy():
+                result = self.call(*tensors, **given)
             outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+            self._check_outputs(outputs)
             self._add_penalties(construction, outputs)
             call.outputs = outputs = self._masked(call, outputs, given.get("mask"))
         for output in outputs:
@@ -229,6 +258,12 @@ class Layer:
                 f"layer {self.name} ({type(self).__name__}) takes {wanted} {inputs}, got {len(tensors)}{repair}"
             )
 
+    def _check_outputs(self, outputs: Sequence[Any]) -> None:
+        for value in outputs:
+            if not isinstance(value, Tensor):
+                forgot = "; is its return missing?" if value is None else "; build it with pellucid.ops"
+                raise DtypeError(f"call must give tensors, got {type(value).__name__}{forgot}")
+
     def _build(self, tensors: Sequence[Tensor]) -> None:
         """Make the variables, all or none."""
         try:
@@ -284,7 +319,7 @@ class Layer:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = value
+        self._trainable = arguments.flag(type(self).__name__, "trainable", value)
         for layer in self.sublayers:
             layer.trainable = value
 
@@ -311,15 +346,25 @@ class Layer:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer, as plain JSON values."""
-        return {
-            "name": self.name,
-            **{argument: plain(getattr(self, argument)) for argument in arguments_of(type(self))},
-        }
+        names = arguments_of(type(self))
+        for name in names:
+            if not hasattr(self, name):
+                raise ArgumentError(
+                    f"layer {self.name} ({type(self).__name__}) must keep its argument {name!r} as an attribute of "
+                    f"that name, self.{name} = {name}, to be saved"
+                )
+        return {"name": self.name, "trainable": self.trainable, **{name: plain(getattr(self, name)) for name in names}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Layer:
-        """The layer that `get_config` described."""
-        return cls(**config)
+        """The layer that `get_config` described. Its `__init__` need not take `name` and `trainable`."""
+        parameters = inspect.signature(cls).parameters
+        everything = any(item.kind is item.VAR_KEYWORD for item in parameters.values())
+        after = [] if everything else [key for key in ("name", "trainable") if key in config and key not in parameters]
+        layer = cls(**{key: value for key, value in config.items() if key not in after})
+        for key in after:
+            setattr(layer, key, config[key])
+        return layer
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -348,7 +393,13 @@ def as_layer(owner: str, value: Any) -> Layer:
     if isinstance(value, Layer):
         return value
     if isinstance(value, dict) and value.keys() == {"class_name", "config"}:
-        return look_up("layer", layers, value["class_name"]).from_config(value["config"])
+        name = value["class_name"]
+        if name not in layers:
+            raise ModelFileError(
+                f"{owner} has a layer of the class {str(name)[:100]!r}, which is not known here; "
+                "if it is one of your own, define or import it before loading"
+            )
+        return layers[name].from_config(value["config"])
     raise ArgumentError(f"{owner} needs a layer, such as Dense(3), got {value!r}")
 
 

@@ -9,6 +9,8 @@ from pellucid.errors import ArgumentError, UnknownNameError
 
 T = TypeVar("T")
 
+own: dict[str, Any] = {}  # what users have registered, by name: functions, and classes of the families below
+
 
 def look_up(kind: str, known: Mapping[str, T], name: str) -> T:
     """The entry of a name; raises `UnknownNameError` with the nearest one."""
@@ -21,10 +23,31 @@ def from_config(kind: str, known: Mapping[str, type[T]], config: Mapping[str, An
     """An object from `{"class_name": …, "config": {…}}`, as `describe` writes it."""
     if set(config) != {"class_name", "config"} or not isinstance(config["config"], Mapping):
         raise ArgumentError(f"{kind}: expected {{'class_name': …, 'config': {{…}}}}, got {dict(config)!r}")
+    base = _family(next(iter(known.values())))
+    more = {name: value for name, value in own.items() if isinstance(value, type) and _family(value) is base}
+    classes: Mapping[str, type[T]] = {**known, **more}
     try:
-        return look_up(kind, known, str(config["class_name"]))(**config["config"])
+        return look_up(kind, classes, str(config["class_name"]))(**config["config"])
     except TypeError as error:
         raise ArgumentError(f"{kind} {config['class_name']}: {error}") from error
+
+
+def enroll(kind: str, known: dict[str, Any], value: Any) -> None:
+    """Make a class or function known by its name. The same module may define it again, as a notebook's cell does;
+    raises `ArgumentError` where another one has the name."""
+    before = known.setdefault(value.__name__, value)
+    if before.__module__ != value.__module__:
+        raise ArgumentError(
+            f"there is a {kind} {value.__name__!r} already, in {before.__module__}; give that of {value.__module__} "
+            "another name"
+        )
+    known[value.__name__] = value
+
+
+def _family(kind: type) -> type | None:
+    """The base of all losses for a loss, and so on; `None` for other classes."""
+    bases = kind.__mro__
+    return bases[bases.index(Configured) - 1] if Configured in bases else None
 
 
 class Configured:

@@ -59,6 +59,12 @@ class Model(Network):
     def __init__(
         self, inputs: Any = None, outputs: Any = None, name: str | None = None, seed: int | None = None
     ) -> None:
+        if inputs is None or outputs is None:
+            raise ArgumentError(
+                f"{type(self).__name__} needs inputs and outputs, made by calling layers on Input(…): "
+                "Model(inputs, outputs). What has a call of its own is a layer: class Mine(pellucid.Layer), then "
+                "Model(x, Mine()(x))"
+            )
         self._prepare(seed)
         super().__init__(inputs, outputs, name=name)
 

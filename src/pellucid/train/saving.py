@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy
 
-from pellucid.errors import ArgumentError, ModelFileError, PellucidError, StateError
+from pellucid.errors import ArgumentError, ModelFileError, PellucidError, StateError, UnknownNameError
 from pellucid.nn import losses, optimizers
 from pellucid.nn.construction import restoring
 from pellucid.nn.layer import set_values
@@ -148,14 +148,22 @@ def _restore_training(model: Model, training: dict[str, Any], state: list[numpy.
             raise ModelFileError(f"model.training.{name} is {found[name]}; it must be from 0 to 2⁶²")
     if not all(isinstance(item, dict) for item in found["losses"]):
         raise ModelFileError("model.training.losses must be descriptions of losses")
-    model.compile(
-        optimizers.get(found["optimizer"]),
-        [losses.get(item) for item in found["losses"]],
-        loss_weights=found["loss_weights"],
-        metrics=found["metrics"],
-        weighted_metrics=found["weighted_metrics"],
-        precision=found["precision"],
-    )
+    try:
+        model.compile(
+            optimizers.get(found["optimizer"]),
+            [losses.get(item) for item in found["losses"]],
+            loss_weights=found["loss_weights"],
+            metrics=found["metrics"],
+            weighted_metrics=found["weighted_metrics"],
+            precision=found["precision"],
+        )
+    except UnknownNameError as error:
+        warnings.warn(
+            f"the model can predict, but its training cannot go on: the {error.kind} {str(error.name)[:100]!r} is "
+            "not known here. If it is your own, define it below @pellucid.register before loading; or compile again",
+            stacklevel=5,
+        )
+        return
     model.epochs_trained, model.steps_trained = found["epochs_trained"], found["steps_trained"]
     model.optimizer.build(model.trainable_variables)
     set_values(model.optimizer.variables, state, "the optimizer")

@@ -22,7 +22,9 @@ from pellucid.errors import ArgumentError, ShapeError
 from pellucid.execute import executor as find_executor
 from pellucid.execute.program import LoopSpec
 from pellucid.nn import initializers, optimizers
+from pellucid.nn.arguments import whole
 from pellucid.nn.construction import Construction, constructing
+from pellucid.nn.functions import without_numpy
 from pellucid.nn.network import Network
 from pellucid.ops import stop_gradient
 from pellucid.train import inputs as feeding
@@ -39,7 +41,8 @@ class Update:
 
     `loss` is called with a batch of each array given to `fit`, as tensors, and builds a scalar; or it returns that and
     a dict of further figures, scalars too. It calls networks with `training=True` where they are to behave so.
-    `optimizer` is a name or an object of its own; `name` is that of the loss in the history, the function's by default.
+    `optimizer` is a name or an object of its own; `name` is that of the loss in the history, the function's by default;
+    `times` is how often in a row it is made, each time with new random numbers: the history has the last loss.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Update:
         networks: Network | Sequence[Network],
         optimizer: Any = "adam",
         name: str | None = None,
+        times: int = 1,
     ) -> None:
         if not callable(loss):
             raise ArgumentError(f"Update: loss must be a function of batches, got {loss!r}")
@@ -57,6 +61,7 @@ class Update:
             if not isinstance(network, Network):
                 raise ArgumentError(f"Update: networks must be models, got {network!r}")
         self.optimizer = optimizers.get(optimizer)
+        self.times = whole("Update", "times", times)
         self.name = str(name or getattr(loss, "__name__", type(loss).__name__))
 
     @property
@@ -173,8 +178,9 @@ class Trainer:
         figures: list[tuple[str, Tensor]] = []
         with constructing(construction):
             for update in self.updates:
-                with updated({variable: _fixed(value) for variable, value in values.items()}):
-                    made = self._apply(update, given, construction, values)
+                for _ in range(update.times):
+                    with updated({variable: _fixed(value) for variable, value in values.items()}):
+                        made = self._apply(update, given, construction, values)
                 losses.append(made[0][1])
                 figures += made
         whole = losses[0]
@@ -194,7 +200,7 @@ class Trainer:
         name = update.name
         first_penalty = len(construction.penalties)
         construction.penalised.clear()  # each loss has its own
-        with scope(name):
+        with scope(name), without_numpy():
             result = update.loss(*given)
         loss, more = result if isinstance(result, tuple) else (result, {})
         for what, value in {name: loss, **more}.items():

@@ -1,5 +1,6 @@
 """The layers, under Keras's names."""
 
+from pellucid.nn.layer import Layer
 from pellucid.nn.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from pellucid.nn.layers.attention import AdditiveAttention, Attention
 from pellucid.nn.layers.augmentation import RandomFlip, RandomRotation, RandomTranslation, RandomZoom
@@ -124,6 +125,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "LSTMCell",
+    "Layer",
     "LayerNormalization",
     "LeakyReLU",
     "LogScale",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.errors import ArgumentError
+from pellucid.nn import functions
 from pellucid.nn.losses.base import EPSILON, Loss, OwnLoss, as_tensor, matched, spread
 from pellucid.nn.losses.hinge import (
     CategoricalHinge,
@@ -84,10 +85,13 @@ def get(identifier: Any) -> Loss:
     if isinstance(identifier, Loss):
         return identifier
     if isinstance(identifier, str):
+        function = functions.named(identifier)
+        if function is not None:
+            return OwnLoss(function)
         known = {**LOSSES, **CLASSES}
         return look_up("loss", known, identifier if identifier not in _SHOUTED else identifier.lower())()
     if isinstance(identifier, dict):
-        return from_config("loss", CLASSES, identifier)
+        return from_config("loss", {**CLASSES, "OwnLoss": OwnLoss}, identifier)
     if isinstance(identifier, type) and issubclass(identifier, Loss):
         return identifier()
     if callable(identifier):

@@ -16,6 +16,7 @@ import numpy
 from pellucid.core.graph import Tensor, TensorLike, composite, tensor
 from pellucid.core.spec import show_shape
 from pellucid.errors import ArgumentError, ShapeError
+from pellucid.nn import functions
 from pellucid.nn.layer import _snake as snake
 from pellucid.nn.losses import checks
 from pellucid.nn.registry import Configured
@@ -49,6 +50,11 @@ class Loss(Configured):
         """
         mask = y_pred.mask if isinstance(y_pred, Tensor) else None
         values = self.call(as_tensor(y_true), as_tensor(y_pred))
+        if not values.rank and not (sample_weight is None and mask is None):
+            raise ShapeError(
+                f"loss {self.name} gives one number for the whole batch, which leaves sample weights and masks without "
+                "effect; give one value per example, as in ops.mean(…, axis=-1)"
+            )
         if sample_weight is not None:
             values = values * spread(sample_weight, values)
         if mask is not None:
@@ -73,21 +79,25 @@ class Loss(Configured):
 
 
 class OwnLoss(Loss):
-    """A function of labels and predictions as a loss. It has no registered name, so it cannot be saved."""
+    """A function of labels and predictions as a loss: itself, or the name under which it is registered.
+
+    It gives one value per example. One for the whole batch will do where no example has a weight or a mask.
+    """
 
     def __init__(
-        self, function: Callable[..., Tensor], reduction: str | None = "sum_over_batch_size", name: str | None = None
+        self,
+        function: Callable[..., Tensor] | str,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
     ) -> None:
-        super().__init__(reduction, name or getattr(function, "__name__", "loss"))
-        self.function = function
+        self.function = functions.as_function("loss", function)
+        super().__init__(reduction, name or getattr(self.function, "__name__", "loss"))
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return self.function(y_true, y_pred)
+        return functions.call_own(self.function, f"loss {self.name}", y_true, y_pred)
 
-    def get_config(self) -> dict[str, Any]:
-        raise ArgumentError(
-            f"the loss {self.name} is a function of your own and cannot be saved; compile with it again after loading"
-        )
+    def arguments(self) -> dict[str, Any]:
+        return {**super().arguments(), "function": functions.name_of(self.function, f"the loss {self.name}")}
 
     def check_fit(self, labels: numpy.ndarray, output: Tensor, where: str) -> None:
         """The function decides what it takes."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from pellucid.core.graph import Tensor
 from pellucid.errors import ArgumentError
-from pellucid.nn import losses
+from pellucid.nn import functions, losses
 from pellucid.nn.losses import Loss
 from pellucid.nn.metrics.accuracy import (
     BinaryAccuracy,
@@ -101,6 +101,9 @@ def get(identifier: Any, loss: Loss, output: Tensor) -> Metric:
     """
     where = f"metric {identifier if isinstance(identifier, str) else getattr(identifier, 'name', identifier)!r}"
     if isinstance(identifier, str):
+        function = functions.named(identifier)
+        if function is not None:
+            return OwnMetric(function)
         name = identifier if identifier in CLASSES else identifier.lower()
         if name in ACCURACIES:
             return accuracy(loss, output, identifier, where)
@@ -109,7 +112,7 @@ def get(identifier: Any, loss: Loss, output: Tensor) -> Metric:
     if isinstance(identifier, Metric):
         return identifier.fitted(loss, output, where)
     if isinstance(identifier, dict):
-        return from_config("metric", CLASSES, identifier).fitted(loss, output, where)
+        return from_config("metric", {**CLASSES, "OwnMetric": OwnMetric}, identifier).fitted(loss, output, where)
     if isinstance(identifier, type) and issubclass(identifier, Metric):
         return identifier().fitted(loss, output, where)
     if callable(identifier):

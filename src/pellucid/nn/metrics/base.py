@@ -16,7 +16,8 @@ import numpy
 from pellucid.core.evaluate import evaluate
 from pellucid.core.graph import Tensor, TensorLike, tensor
 from pellucid.core.spec import known
-from pellucid.errors import ArgumentError, ShapeError, StateError
+from pellucid.errors import ShapeError, StateError
+from pellucid.nn import functions
 from pellucid.nn.layer import _snake as snake
 from pellucid.nn.losses import Loss, as_tensor, matched, spread
 from pellucid.nn.registry import Configured
@@ -93,19 +94,26 @@ class MeanMetric(Metric):
 
 
 class OwnMetric(MeanMetric):
-    """The mean of a function of labels and predictions. It has no registered name, so it cannot be saved."""
+    """The mean of a function of labels and predictions: itself, or the name under which it is registered.
 
-    def __init__(self, function: Callable[..., Tensor], name: str | None = None) -> None:
-        super().__init__(name or getattr(function, "__name__", "metric"))
-        self.function = function
+    It gives one value per example, so that batches of any size, weights and masks count as they should.
+    """
+
+    def __init__(self, function: Callable[..., Tensor] | str, name: str | None = None) -> None:
+        self.function = functions.as_function("metric", function)
+        super().__init__(name or getattr(self.function, "__name__", "metric"))
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return self.function(y_true, y_pred)
+        values = functions.call_own(self.function, f"metric {self.name}", y_true, y_pred)
+        if not values.rank:
+            raise ShapeError(
+                f"metric {self.name} gives one number for the whole batch, which cannot be added up over batches and "
+                "weights; give one value per example, as in ops.mean(…, axis=-1)"
+            )
+        return values
 
-    def get_config(self) -> dict[str, Any]:
-        raise ArgumentError(
-            f"the metric {self.name} is a function of your own and cannot be saved; compile with it again after loading"
-        )
+    def arguments(self) -> dict[str, Any]:
+        return {**super().arguments(), "function": functions.name_of(self.function, f"the metric {self.name}")}
 
 
 # How labels and predictions are read
