@@ -177,6 +177,14 @@ UNUSUAL: list[tuple[Layer, list[numpy.ndarray]]] = [
         layers.RNN([layers.LSTMCell(3), layers.LSTMCell(2, use_bias=False)], return_sequences=True),
         [random.normal(size=(2, 4, 3))],
     ),
+    (
+        layers.Bidirectional(layers.GRU(2, return_sequences=True, name="on"), "ave", name="both"),
+        [random.normal(size=(2, 4, 3))],
+    ),
+    (layers.GRU(3, reset_after=False, recurrent_regularizer="l2"), [random.normal(size=(2, 4, 3))]),
+    (layers.SimpleRNN(3, "relu", return_sequences=True, dropout=0.3), [random.normal(size=(2, 4, 3))]),
+    (layers.GRUCell(3, reset_after=False), [random.normal(size=(2, size)) for size in (4, 3)]),
+    (layers.SimpleRNNCell(3, "sigmoid"), [random.normal(size=(2, size)) for size in (4, 3)]),
     (layers.LSTMCell(3, bias_initializer="ones"), [random.normal(size=(2, size)) for size in (4, 3, 3)]),
     (
         layers.StackedRNNCells([layers.LSTMCell(3), layers.LSTMCell(2)]),
