@@ -342,13 +342,16 @@ composites: dict[str, Callable[..., Any]] = {}  # every composite, by the name o
 def composite(function: Callable[..., Result]) -> Callable[..., Result]:
     """Make a function over tensors into a composite: its nodes stay together as a named group.
 
-    Positional arguments are tensors (or numbers), keyword arguments are attributes of the group.
+    Positional arguments are tensors (or numbers; the last ones also `None`: not given), keyword arguments are
+    attributes of the group.
     """
     name = function.__name__
 
     @wraps(function)
-    def expand(*inputs: TensorLike, **attributes: Any) -> Result:
-        operands = tensors(inputs)
+    def expand(*inputs: TensorLike | None, **attributes: Any) -> Result:
+        while inputs and inputs[-1] is None:
+            inputs = inputs[:-1]
+        operands = tensors(cast("tuple[TensorLike, ...]", inputs))
         group = Group(name, attributes, operands)
         with grouped(group):
             result = function(*operands, **attributes)
