@@ -196,11 +196,14 @@ std::unique_ptr<Kernel> make_crossentropy_gradient(const Attributes&, Views inpu
             rows, size, plain_cost, context, [=, bad_id = context.bad_id](std::int64_t row, std::int64_t end) {
               for (; row < end; ++row) {
                 const auto* from = y + row * size;
-                auto* to = dx + row * size;  // may be `from`
-                const bool good = in_range(labels[row], size, bad_id);
-                const float chosen = good ? number(from[labels[row]]) : 0.0f;
-                each_vector(size, [&](std::int64_t i, auto at) { at.store(to + i, at.load(from + i) * g[row]); });
-                if (good) assign(to[labels[row]], g[row] * (chosen - 1.0f));
+                auto* to = dx + row * size;
+                // The memory may be that of any operand of this size: what the row needs of them is read first.
+                const std::int32_t label = labels[row];
+                const float factor = g[row];
+                const bool good = in_range(label, size, bad_id);
+                const float chosen = good ? number(from[label]) : 0.0f;
+                each_vector(size, [&](std::int64_t i, auto at) { at.store(to + i, at.load(from + i) * factor); });
+                if (good) assign(to[label], factor * (chosen - 1.0f));
               }
             });
       },

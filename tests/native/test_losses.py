@@ -112,3 +112,17 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match="one shape"):
         run("softmax", {}, [x], [("float32", (3, 2))])
     assert "softmax" in native.kernels()
+
+
+@pytest.mark.parametrize("size", [1, 5, 40])
+def test_the_gradient_of_the_cross_entropy_may_work_in_place(size: int) -> None:
+    rng = np.random.default_rng(3)
+    probabilities, labels = softmax64(rng.standard_normal((7, size))).astype(np.float32), rng.integers(0, size, 7)
+    g = rng.standard_normal(7).astype(np.float32)
+    inputs = [g, probabilities, labels.astype(np.int32)]
+    kernel = "sparse_categorical_crossentropy_gradient"
+    expected = g[:, None] * (probabilities - np.eye(size)[labels])
+    (apart,) = run(kernel, {}, inputs, [("float32", (7, size))])
+    np.testing.assert_allclose(apart, expected, 1e-6, 1e-7)
+    (onto,) = run(kernel, {}, inputs, [1])
+    np.testing.assert_array_equal(onto, apart)
