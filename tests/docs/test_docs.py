@@ -21,6 +21,7 @@ import pytest
 
 import pellucid
 from pellucid.errors import PellucidError
+from pellucid.nn import layers
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != "benchmarks.md")]
@@ -127,3 +128,14 @@ def test_matching() -> None:
     assert not matches("loss 0.5", "loss 0.6", numbers=True)
     assert matches("loss 0.5, −3", "loss 12.25, +1e-05", numbers=False)
     assert not matches("loss 0.5", "rmse 0.5", numbers=False)
+
+
+def test_every_layer_is_listed() -> None:
+    text = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)`", text)
+    public = {*layers.__all__, "BytePairTokenizer", "TextVectorization"}
+    assert public <= set(named), f"docs/layers.md lacks {public - set(named)}"
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert set(listed) <= public, f"docs/layers.md lists {set(listed) - public}, which is no layer"
+    assert len(listed) == len(set(listed))

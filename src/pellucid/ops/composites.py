@@ -12,8 +12,8 @@ from pellucid.core.graph import Tensor, composite
 from pellucid.core.spec import known, normalize_axes
 from pellucid.ops.activations import relu, sigmoid, softplus, tanh
 from pellucid.ops.arithmetic import absolute, erf, exp, expm1, log, maximum, minimum, sqrt, square
-from pellucid.ops.comparisons import isfinite, where
-from pellucid.ops.conversions import stop_gradient
+from pellucid.ops.comparisons import isfinite, logical_not, logical_or, where
+from pellucid.ops.conversions import cast, stop_gradient
 from pellucid.ops.reduce import Axes, broadcast_to, max, sum
 from pellucid.ops.shape import concatenate, expand_dims, reshape
 
@@ -22,10 +22,15 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 @composite
 def mean(x: Tensor, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """y = 1/n · Σᵢ xᵢ over some axes, or all."""
+    """y = 1/n · Σᵢ xᵢ over some axes, or all. Where a size is not known yet, n is counted."""
     axes = normalize_axes(axis, x.rank, "mean")
-    count = math.prod(known(tuple(x.shape[i] for i in axes)))
-    return sum(x, axis=axes, keepdims=keepdims) * (1.0 / count if count else math.nan)
+    total = sum(x, axis=axes, keepdims=keepdims)
+    sizes = tuple(x.shape[i] for i in axes)
+    if None in sizes:
+        finite = isfinite(x)
+        return total / sum(cast(logical_or(finite, logical_not(finite)), x.dtype), axis=axes, keepdims=keepdims)
+    count = math.prod(known(sizes))
+    return total * (1.0 / count if count else math.nan)
 
 
 @composite
