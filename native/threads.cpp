@@ -21,7 +21,7 @@ void pause() {
 // over.
 //
 // Thread t tries part t first: the same share of the next kernel, and of the next step, meets the data where it already
-// is. Between processors that share no cache this decides the speed of small networks.
+// is.
 class Pool {
  public:
   void run(int parts, void (*function)(const void*, int), const void* work) {
