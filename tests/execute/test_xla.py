@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("jax", reason="JAX is not installed")
 
+from pellucid import Sequential, layers
 from pellucid.core.graph import Program, Variable
 from pellucid.core.sources import feed
 from pellucid.errors import DataError, ExecutorError, NonFiniteError
@@ -128,3 +129,91 @@ def test_without_jax_the_repair_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(ExecutorError, match=r"pellucid\[xla\]"):
         execute.executor("xla")
     execute.executor.cache_clear()
+
+
+IMAGES = random.normal(size=(20, 8, 8, 2)).astype(numpy.float32)
+SERIES = random.normal(size=(20, 6, 3)).astype(numpy.float32)
+TOKENS = (random.integers(1, 9, (20, 6)) * (numpy.arange(6) < random.integers(1, 7, (20, 1)))).astype(numpy.int32)
+KINDS = {
+    "convolution": (
+        IMAGES,
+        lambda: [
+            layers.Conv2D(4, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(),
+            layers.BatchNormalization(),
+            layers.DepthwiseConv2D(3),
+            layers.AveragePooling2D(2, strides=1),
+            layers.GroupNormalization(2),
+            layers.SpatialDropout2D(0.2),
+            layers.GlobalAveragePooling2D(),
+        ],
+    ),
+    "transposed convolution": (
+        IMAGES,
+        lambda: [
+            layers.Conv2D(4, 3, strides=2, groups=2),
+            layers.Conv2DTranspose(3, 3, 2),
+            layers.UpSampling2D(),
+            layers.GlobalMaxPooling2D(),
+        ],
+    ),
+    "images": (
+        IMAGES,
+        lambda: [
+            layers.RandomFlip(),
+            layers.RandomRotation(0.1),
+            layers.RandomZoom(0.2),
+            layers.SeparableConv2D(4, 3),
+            layers.Flatten(),
+        ],
+    ),
+    "lstm": (SERIES, lambda: [layers.LSTM(5, return_sequences=True, dropout=0.1), layers.LSTM(4)]),
+    "gru": (SERIES, lambda: [layers.Bidirectional(layers.GRU(4, return_sequences=True)), layers.SimpleRNN(4)]),
+    "masks": (
+        TOKENS,
+        lambda: [layers.Embedding(9, 4, mask_zero=True), layers.LSTM(4, return_sequences=True), layers.GRU(4)],
+    ),
+    "transformer": (
+        TOKENS,
+        lambda: [
+            layers.TokenAndPositionEmbedding(9, 6, 8, mask_zero=True),
+            layers.TransformerEncoder(16, 2, dropout=0.1),
+            layers.TransformerDecoder(16, 2, activation="gelu", normalize_first=True),
+            layers.GlobalAveragePooling1D(),
+        ],
+    ),
+    "normalization": (
+        SERIES,
+        lambda: [
+            layers.Conv1D(4, 3, padding="causal"),
+            layers.LayerNormalization(),
+            layers.RMSNormalization(),
+            layers.TimeDistributed(layers.Dense(3, "gelu")),
+            layers.GaussianNoise(0.1),
+            layers.Flatten(),
+        ],
+    ),
+}
+
+
+def kind_trained(kind: str, runs_on: str, precision: str = "float32") -> tuple[Model, Any]:
+    x, middle = KINDS[kind]
+    start = layers.Input(x.shape[1:], dtype="int32" if x.dtype.kind == "i" else "float32")
+    model = Sequential([start, *middle(), layers.Dense(2)], seed=6)
+    loss = SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(SGD(0.1), loss, executor=runs_on, precision=precision)
+    labels = (x.reshape(20, -1)[:, 0] > 0.5).astype(numpy.int32)
+    return model, model.fit(x, labels, epochs=2, batch_size=10, verbose=0).history
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_network_trains_as_on_the_reference(kind: str) -> None:
+    (expected, losses), (actual, found) = (kind_trained(kind, name) for name in ("numpy", "xla"))
+    numpy.testing.assert_allclose(found["loss"], losses["loss"], 1e-3)
+    for x, y in zip(expected.get_weights(), actual.get_weights(), strict=True):
+        numpy.testing.assert_allclose(y, x, 5e-3, 5e-4)
+    given = KINDS[kind][0]
+    numpy.testing.assert_allclose(actual.predict(given), expected.predict(given), 5e-3, 1e-3)
+    half, losses_in_half = kind_trained(kind, "xla", "bfloat16")
+    numpy.testing.assert_allclose(losses_in_half["loss"], losses["loss"], 0.05)
+    assert all(weight.dtype == numpy.float32 for weight in half.get_weights())

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pellucid import layers, ops
+from pellucid.core.graph import Tensor
 from pellucid.errors import ShapeError
 from pellucid.explain.forward import as_json, forward_pass, units_that_matter
 from pellucid.explain.forward_text import number, render
+from pellucid.nn.layer import layers as registered
 from pellucid.nn.layers import (
     Activation,
     Add,
@@ -22,6 +25,7 @@ from pellucid.nn.layers import (
     SeparableConv2D,
 )  # fmt: skip
 from pellucid.train.model import Model
+from pellucid.train.sequential import Sequential
 
 
 def network() -> Model:
@@ -104,6 +108,61 @@ def test_convolutions_are_weighted_sums_of_windows() -> None:
     text = render(list(stages.values()), units_that_matter(list(stages.values()), 0, 2), 2)
     assert "2. filters: 5 x 6 x 1 → 3 x 4 x 4, each relu(Σ value·weight + bias)" in text
     assert len(text.split("\n")) < 60
+
+
+IMAGE, SERIES = (np.random.default_rng(4).normal(size=size).astype(np.float32) for size in [(1, 6, 6, 2), (1, 5, 3)])
+CLOSED = {  # layers that are not opened yet, after others that they join
+    "pooling": (IMAGE, [layers.Conv2D(3, 3), layers.MaxPooling2D(name="closed"), layers.Flatten()]),
+    "one value": (SERIES, [layers.Conv1D(1, 2), layers.GlobalMaxPooling1D(name="closed")]),
+    "norm": (SERIES, [layers.Conv1D(2, 2), layers.LayerNormalization(name="closed"), layers.Flatten()]),
+    "unit norm": (SERIES[:, 0], [layers.Dense(4), layers.UnitNormalization(name="closed")]),
+    "lstm": (SERIES, [layers.LSTM(4, name="closed")]),
+    "gru": (SERIES, [layers.Conv1D(4, 2), layers.Bidirectional(layers.GRU(4), name="closed")]),
+    "rnn": (SERIES, [layers.SimpleRNN(15, name="closed")]),
+    "attention": (SERIES, [layers.TransformerEncoder(4, 1, name="closed"), layers.Flatten()]),
+    "moved": (SERIES, [layers.Conv1D(4, 2), layers.Permute((2, 1), name="closed"), layers.Flatten()]),
+    "each step": (SERIES, [layers.TimeDistributed(layers.Dense(2), name="closed"), layers.Flatten()]),
+    "nested": (SERIES[:, 0], [Sequential([Input((3,)), layers.Dense(4), layers.Dense(3)], name="closed")]),
+}
+
+
+@pytest.mark.parametrize("kind", CLOSED)
+def test_what_is_not_opened_is_said_and_nothing_wrong(kind: str) -> None:
+    x, members = CLOSED[kind]
+    model = Sequential([Input(x.shape[1:], name="x"), *members, layers.Dense(2, "softmax", name="dense")], seed=5)
+    stages = forward_pass(model, {"x": x})
+    units = units_that_matter(stages, 1, 2)
+    by_name = {stage.name: stage for stage in stages}
+    assert [name for name, stage in by_name.items() if not stage.opened] == ["closed"]
+    assert list(units) == ["dense"]  # whatever stands before it has no units that are known to matter
+    assert by_name["dense"].unit(1).contributions
+    assert all(label.startswith("closed") for label in by_name["dense"].weighted.labels)
+    assert "what the values of closed are made of is not shown yet" in render(stages, units, 2)
+    assert [record["opened"] for record in as_json(stages, units)] == [stage.opened for stage in stages]
+
+
+def test_layers_that_keep_places_pass_on_which_units_matter() -> None:
+    model = Sequential([Input((3,), name="x"), layers.Dense(4, name="first"), layers.BatchNormalization(),
+                        layers.PReLU(), layers.Dropout(0.5), layers.Dense(1, name="last")], seed=5)  # fmt: skip
+    stages = forward_pass(model, {"x": SERIES[:, 0]})
+    assert all(stage.opened for stage in stages)
+    assert list(units_that_matter(stages, 0, 2)) == ["last", "first"]
+
+
+def test_a_layer_that_does_more_with_its_sum_is_no_weighted_sum() -> None:
+    class Gate(layers.Layer):
+        def build(self, shape: tuple[int, ...]) -> None:
+            self.kernel = self.add_weight((shape[-1], 2))
+
+        def call(self, x: Tensor) -> Tensor:
+            y = x @ self.kernel
+            return y * ops.sigmoid(y)
+
+    x = Input((3,), name="x")
+    stages = forward_pass(Model(x, layers.Dense(1, lambda y: y * y)(Gate(name="gate")(x)), seed=5), {"x": SERIES[:, 0]})
+    assert [stage.weighted is not None for stage in stages] == [False, False, True]
+    assert stages[2].activation == "<lambda>"
+    del registered["Gate"]
 
 
 def test_one_example_only() -> None:

@@ -14,15 +14,19 @@ from typing import Any
 import numpy
 
 from pellucid.core.evaluate import Values, evaluate_nodes
-from pellucid.core.graph import Node, Tensor, order
+from pellucid.core.graph import Node, Tensor, order, tensor
 from pellucid.core.sources import Constant, Read, feed
 from pellucid.core.spec import known
 from pellucid.core.terms import Operand
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn.activations import name_of as name_of_activation
 from pellucid.nn.calling import Call
+from pellucid.nn.construction import Construction, constructing
+from pellucid.nn.layers import Concatenate, preprocessing
 from pellucid.nn.network import Network, name_of, step_of
+from pellucid.ops.elementwise import Elementwise
 
+_LOOKED_UP = ("Concatenate", "Embedding")  # layers whose values stand in what goes in, or in a table
 _PRODUCTS = ("matmul", "convolution", "convolution_input_gradient")  # their terms are inputs times weights
 
 
@@ -78,6 +82,8 @@ class Stage:
     activation: str = ""
     weighted: Weighted | None = None
     arithmetic: tuple[Arithmetic, ...] = ()
+    apart: bool = True  # whether each value comes from the one in the same place
+    opened: bool = True  # whether it is shown what a value is made of; of pooling, recurrence, attention it is not yet
 
     def unit(self, place: int) -> Unit:
         """How one unit of a layer with weights came about."""
@@ -129,8 +135,8 @@ def forward_pass(
     values = evaluate_nodes(order(outputs), feeds)
     names = names or {}
     stages: dict[Tensor, Stage] = {}
-    for tensor in feeds:
-        stages[tensor] = _input(tensor, values, names)
+    for entry in feeds:
+        stages[entry] = _input(entry, values, names)
     for call in _calls(outputs):
         for output in call.outputs:
             stages[output] = _stage(call, output, values, names, stages)
@@ -145,7 +151,7 @@ def as_json(stages: Sequence[Stage], units: Mapping[str, Sequence[int]]) -> list
 def units_that_matter(stages: Sequence[Stage], place: int, count: int) -> dict[str, list[int]]:
     """By layer, the units behind one output that contribute most to those chosen in the layers after.
 
-    Layers that keep their elements apart pass the choice on; at one that joins values of other sizes it ends.
+    Layers that keep their elements apart pass the choice on; at others, and where sizes differ, it ends.
     """
     sizes = {stage.name: len(stage.values) for stage in stages}
     wanted: dict[str, dict[int, float]] = {stages[-1].name: {place: 1.0}}
@@ -161,6 +167,8 @@ def units_that_matter(stages: Sequence[Stage], place: int, count: int) -> dict[s
             for part in parts:
                 behind[part.place] = behind.get(part.place, 0.0) + abs(part.product)
             behind = {number: weight for number, weight in behind.items() if weight}
+        elif not (stage.apart or stage.kind == "Concatenate"):
+            continue
         for name in stage.inputs:
             if sizes[name] == size:
                 wanted[name] = {**behind, **wanted.get(name, {})}
@@ -193,15 +201,17 @@ def _stage(
     layer, value = call.layer, values[output][0]
     before = [stages[value] for value in call.inputs if value in stages]
     kept = [label for stage in before for label in stage.labels]
-    weighted = _weighted(call, output, values, kept)
-    joined = len(kept) == value.size and not layer.variables
+    weighted, apart = _weighted(call, output, values, kept), _is_apart(call, output)
+    follows = apart or isinstance(layer, Concatenate)
+    joined = len(kept) == value.size and follows and not layer.variables
     labels = _labels(layer.name, value.shape, names, kept if joined else None)
     activation = getattr(layer, "activation", None)
     shown = _name(activation) if activation is not None else ""
     before_names = tuple(stage.name for stage in before)
-    steps = _arithmetic(call, output, values)
+    kind, steps = type(layer).__name__, _arithmetic(call, output, values)
+    opened = weighted is not None or apart or kind in _LOOKED_UP or type(layer).__module__ == preprocessing.__name__
     return Stage(
-        layer.name, type(layer).__name__, before_names, labels, value.ravel(), value.shape, shown, weighted, steps
+        layer.name, kind, before_names, labels, value.ravel(), value.shape, shown, weighted, steps, apart, opened
     )
 
 
@@ -211,6 +221,28 @@ def _name(activation: Any) -> str:
         return name_of_activation(activation)
     except ArgumentError:
         return getattr(activation, "__name__", "activation")
+
+
+def _between(call: Call, output: Tensor) -> list[Node]:
+    """The nodes of a layer: those behind its output that its inputs reach."""
+    reached = set(call.inputs)
+    nodes = []
+    for node in order([output]):
+        if not reached.issuperset(node.outputs) and reached.intersection(node.inputs):
+            nodes.append(node)
+            reached.update(node.outputs)
+    return nodes
+
+
+def _is_apart(call: Call, output: Tensor) -> bool:
+    """Whether every value of a layer comes from the one in the same place of its inputs."""
+    given = {*call.inputs}
+    for node in _between(call, output):
+        moved = [value.shape for value in node.inputs if value in given and value.shape != node.output.shape]
+        if node.op.name not in ("cast", "reshape", "stop_gradient") and (moved or not isinstance(node.op, Elementwise)):
+            return False
+        given.update(node.outputs)
+    return True
 
 
 def _labels(
@@ -241,7 +273,7 @@ def _arithmetic(call: Call, output: Tensor, values: Values) -> tuple[Arithmetic,
 def _weighted(call: Call, output: Tensor, values: Values, labels: Sequence[str]) -> Weighted | None:
     """The product of flat inputs with weights, or the convolution, in a layer that has one alone, and the sum with the
     bias after it."""
-    nodes = [node for node in order([output]) if node.scope and node.scope[-1] == call.layer.name]
+    nodes = [node for node in _between(call, output) if node.scope and node.scope[-1] == call.layer.name]
     products = [node for node in nodes if node.op.name in _PRODUCTS]
     if len(products) != 1 or not _is_weight(products[0].inputs[1]):
         return None
@@ -251,7 +283,13 @@ def _weighted(call: Call, output: Tensor, values: Values, labels: Sequence[str])
     x, w = (values[value] for value in node.inputs)
     after = next((user for user in nodes if user.op.name == "add" and node.output in user.inputs), None)
     bias = values[after.inputs[1]] if after and _is_weight(after.inputs[1]) else None
-    sums = values[after.output if after and bias is not None else node.output][0].ravel()
+    total = values[after.output if after and bias is not None else node.output]
+    activation = getattr(call.layer, "activation", None)
+    with constructing(Construction()):
+        made = total if activation is None else activation(tensor(total)).numpy()
+    if made.size != values[output].size or not numpy.allclose(made.ravel(), values[output].ravel(), 1e-5, 1e-6):
+        return None  # more is done with the sum
+    sums = total[0].ravel()
     return Weighted(node, (Operand(0, x), Operand(1, w)), tuple(labels), bias, sums)
 
 
@@ -268,6 +306,7 @@ def _stage_json(stage: Stage, units: Sequence[int]) -> dict[str, Any]:
         "kind": stage.kind,
         "inputs": list(stage.inputs),
         "shape": list(stage.shape),
+        "opened": stage.opened,
         "elements": [
             {"name": label, "value": value} for label, value in zip(stage.labels, stage.values.tolist(), strict=True)
         ],

@@ -25,10 +25,10 @@ def render(stages: Sequence[Stage], units: Mapping[str, Sequence[int]], count: i
             parts.append(f"{place}. {stage.name}: {joined} side by side, {len(stage.values)} values")
         elif stage.kind == "PiecewiseLinearEncoding":
             parts.append(_ranges(place, stage))
-        elif stage.kind == "Input" or len(stage.values) > 1:
-            parts.append(_preparation(place, chain))
-        else:
+        elif stage.arithmetic and len(stage.values) == 1:
             parts.append(_rescaled(place, stage, stages))
+        else:
+            parts.append(_preparation(place, chain) + _closed(chain))
     return "\n\n".join(parts)
 
 
@@ -58,6 +58,7 @@ def _chains(stages: Sequence[Stage]) -> list[list[Stage]]:
             and before[-1].name == stage.inputs[0]
             and stage.weighted is None
             and stage.kind not in _APART
+            and (stage.opened or len(stage.shape) > 1 or any(len(other.shape) > 1 for other in before))
         ):
             before.append(stage)
             by_end[stage.name] = before
@@ -83,6 +84,11 @@ def _preparation(place: int, chain: Sequence[Stage]) -> str:
         worked = f"= {expression}" if len(cells) > 1 and (expression := _worked(cells[-2], last, i)) else ""
         rows.append([_clip(label), *("missing" if cell == "nan" else cell for cell in cells), worked])
     return f"{place}. {' → '.join(stage.name for stage in chain)}\n{_columns(rows, left=(0, len(chain) + 1))}"
+
+
+def _closed(chain: Sequence[Stage]) -> str:
+    names = [stage.name for stage in chain if not stage.opened]
+    return f"\n   what the values of {' and '.join(names)} are made of is not shown yet" if names else ""
 
 
 def _images(place: int, chain: Sequence[Stage]) -> str:
@@ -131,10 +137,8 @@ def _layer(place: int, stage: Stage, units: Sequence[int], count: int) -> str:
         lines += ["", _softmax(stage)]
     elif left > 0:
         silent = sum(1 for place, value in enumerate(stage.values) if value == 0.0 and place not in units)
-        lines += [
-            "",
-            f"   … and {left} more unit{'s' * (left > 1)}" + (f", of which {silent} give 0" if silent else ""),
-        ]
+        others = f"   … and {left} more unit" if units else f"   {left} unit"
+        lines += ["", others + "s" * (left > 1) + (f", of which {silent} give 0" if silent else "")]
     return "\n".join(lines)
 
 
