@@ -7,6 +7,7 @@ the very numbers that the executor got; for derivatives, central differences of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy
@@ -166,25 +167,20 @@ def check_value(sample: Sample, runs_on: Any, precision: str, dtype: str) -> Non
         demand_close(got, wanted, tolerance, f"{message}, output {output.position}")
 
 
-def check_xla(samples: Iterable[Sample]) -> None:
-    """The XLA lowering computes `forward`: all samples of an op in one compilation."""
-    import jax
-    from jax import lax
-    from jax import numpy as jnp
-
+def check_xla(samples: Iterable[Sample], precision: str = "float32") -> None:
+    """The executor `xla` computes `forward`: all samples of an op as one program, compiled once."""
     chosen = [s for s in samples if specs_of(s.op, convert(s.arrays, "float32"))[0].dtype != "float64"]
-    inputs = [convert(sample.arrays, "float32") for sample in chosen]
-
-    def lower(all_arrays: list[list[Any]]) -> list[Any]:
-        values = [sample.op.xla(jnp, lax, *arrays) for sample, arrays in zip(chosen, all_arrays, strict=True)]
-        return [value if isinstance(value, tuple) else (value,) for value in values]
-
-    for sample, arrays, results in zip(chosen, inputs, jax.jit(lower)(inputs), strict=True):
-        message = f"{describe(sample.op, arrays)} in XLA"
-        references = values_of(sample.op, convert(arrays, "float64"))
-        for got, spec, wanted in zip(results, specs_of(sample.op, arrays), references, strict=True):
-            demand(str(got.dtype) == spec.dtype, f"{message}: dtype {got.dtype}, not {spec.dtype}")
-            demand_close(numpy.asarray(got), wanted, sample.op.tolerance["float32"], message)
+    arrays = [convert(sample.arrays, "float32") for sample in chosen]
+    inputs = [feeds_for(given) for given in arrays]
+    outputs = [sample.op.apply(*given) for sample, given in zip(chosen, inputs, strict=True)]
+    program = Program(tuple(chain(*inputs)), tuple(chain(*outputs)))
+    results = iter(executor("xla").compile(program, precision)(*chain(*arrays)))
+    for sample, given, made in zip(chosen, arrays, outputs, strict=True):
+        message = f"{describe(sample.op, given)} on xla ({precision})"
+        for output, wanted in zip(made, values_of(sample.op, convert(given, "float64")), strict=True):
+            got = next(results)
+            demand(str(got.dtype) == output.dtype, f"{message}: dtype {got.dtype}, not {output.dtype}")
+            demand_close(got, wanted, sample.op.tolerance[precision], f"{message}, output {output.position}")
 
 
 def spec_of(array: numpy.ndarray) -> Spec:

@@ -45,10 +45,11 @@ def test_value(kind: type[Op], run: tuple[object, str, str]) -> None:
         contract.check_value(sample, *run)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @every_op
-def test_xla(kind: type[Op]) -> None:
+def test_xla(kind: type[Op], precision: str) -> None:
     pytest.importorskip("jax")
-    contract.check_xla(good(kind))
+    contract.check_xla(good(kind), precision)
 
 
 @every_op
