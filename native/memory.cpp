@@ -1,10 +1,16 @@
 #include "memory.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <limits>
 #include <numeric>
 
 namespace pellucid {
+
+std::size_t physical_memory() {
+  return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGE_SIZE));
+}
 
 std::size_t lay_out(std::vector<Storage>& storages) {
   std::vector<std::size_t> order(storages.size());

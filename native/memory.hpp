@@ -16,6 +16,9 @@ struct Storage {
 inline constexpr std::size_t alignment = 64;
 constexpr std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
+// All the memory that the machine has.
+std::size_t physical_memory();
+
 // Sets the offsets and returns the arena's size. Greedy by size (Pisarchyk and Lee 2020, section 5.2): the largest
 // first, each in the tightest gap between those already placed that live at the same time.
 std::size_t lay_out(std::vector<Storage>& storages);

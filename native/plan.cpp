@@ -11,6 +11,18 @@ namespace {
 
 constexpr std::size_t nothing = static_cast<std::size_t>(-1);
 
+// Said before the memory is taken: the system grants more than there is, and ends processes later.
+class TooLarge : public std::bad_alloc {
+ public:
+  explicit TooLarge(std::size_t bytes)
+      : text_("they take " + gigabytes(bytes) + " GB, this machine has " + gigabytes(physical_memory())) {}
+  const char* what() const noexcept override { return text_.c_str(); }
+
+ private:
+  static std::string gigabytes(std::size_t bytes) { return std::to_string(bytes / 1'000'000'000); }
+  std::string text_;
+};
+
 std::string buffer_text(int id) { return "buffer " + std::to_string(id); }
 
 }  // namespace
@@ -129,6 +141,7 @@ void Plan::place(const std::map<int, View>& arrays) {
     total += aligned(views_[id].bytes());
   }
   total = std::max(total, alignment);
+  if (total > physical_memory()) throw TooLarge(total);
   memory_.reset(new (std::align_val_t{alignment}) std::byte[total]);
   std::memset(memory_.get(), 0, total);
 

@@ -38,6 +38,11 @@ class Compiled:
             self.plan = _native.Plan(parts.buffers, parts.arrays, parts.instructions, threads=_threads())
         except ValueError as error:
             raise ExecutorError(f"the native engine refuses {error}; use executor='numpy'") from error
+        except MemoryError as error:
+            raise ExecutorError(
+                f"the values of one batch do not fit into memory ({error}); take a smaller batch_size, or "
+                "a smaller network"
+            ) from error
         self.inputs, self.outputs = parts.inputs, parts.outputs
         feeds = [value.node.op for value in program.inputs]
         self._feeds = [op for op in feeds if isinstance(op, Feed)]  # not the program, which would keep itself alive

@@ -87,7 +87,10 @@ class RNN(Layer):
 
     def build(self, shape: Shape) -> None:
         if len(shape) != 3:
-            raise ShapeError(f"{type(self).__name__} needs [batch, steps, features], got {show_shape(shape)}")
+            raise ShapeError(
+                f"{type(self).__name__} needs [batch, steps, features], got {show_shape(shape)}; give a "
+                "recurrent layer before it return_sequences=True, or bring features into steps with a Reshape"
+            )
         for cell in self.cells:
             if not cell.built:
                 cell.build(shape)

@@ -52,6 +52,13 @@ def check_shape(labels: numpy.ndarray, output: Tensor, where: str) -> None:
     hint = f"give the last layer {math.prod(labels.shape[1:])} units, or one label for each of its values"
     if labels[:1].size == 1 and units not in (None, 1) and labels.dtype.kind in "iub":
         hint = f"class numbers for {units} units need sparse_categorical_crossentropy; one number needs Dense(1)"
+    elif output.rank > max(labels.ndim, 2):
+        hint = (
+            "the network still gives values for every step or place: put Flatten() or a global pooling before its last "
+            "layer, or leave out return_sequences=True"
+        )
+    elif labels.ndim > max(output.rank, 2):
+        hint = "give one label for each example, or keep the steps in the network (return_sequences=True, no Flatten())"
     raise ShapeError(
         f"{where}: labels have the shape {show_shape(labels.shape)}, but the network gives "
         f"{show_shape(output.shape)}; {hint}"
