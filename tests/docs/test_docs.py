@@ -20,6 +20,7 @@ from typing import NamedTuple
 import pytest
 
 import pellucid
+from pellucid import ops
 from pellucid.errors import PellucidError
 from pellucid.nn import layers
 
@@ -128,6 +129,13 @@ def test_matching() -> None:
     assert not matches("loss 0.5", "loss 0.6", numbers=True)
     assert matches("loss 0.5, −3", "loss 12.25, +1e-05", numbers=False)
     assert not matches("loss 0.5", "rmse 0.5", numbers=False)
+
+
+def test_ops_that_are_listed_exist() -> None:
+    lines = (ROOT / "docs" / "own-parts.md").read_text(encoding="utf-8").split("## A layer")[0].splitlines()
+    named = [name for line in lines if line.startswith("|") for name in re.findall(r"`([a-z]\w+)`", line)]
+    assert len(named) > 50
+    assert {name for name in named if name not in ops.__all__} == set()
 
 
 def test_every_layer_is_listed() -> None:
