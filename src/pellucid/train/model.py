@@ -209,6 +209,7 @@ class Model(Network):
 
     def _array_course(self, data: Examples, batch: int, epochs: int, shuffle: bool) -> ArrayCourse:
         steps = [self.step(data, size, training=True) for size in feeding.sizes(data.rows, batch)]
+        written = [variable for step in steps for variable, _ in step.program.updates]  # states of layers among them
         spec = LoopSpec(
             programs=[step.program for step in steps],
             batch=batch,
@@ -221,7 +222,7 @@ class Model(Network):
             shuffle=shuffle,
             first_epoch=self.epochs_trained,
             first_step=self.steps_trained,
-            watch=list(dict.fromkeys(variable for step in steps for variable, _ in step.program.updates)),
+            watch=list(dict.fromkeys([*self.variables, *self.optimizer.variables, *written])),
         )
         return ArrayCourse(self, steps, spec, self.executor.loop(spec, self.precision))
 
