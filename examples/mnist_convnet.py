@@ -22,7 +22,7 @@ from pellucid.layers import Conv2D, Dense, Dropout, Flatten, Input, MaxPooling2D
 BATCH, RATE = 128, 2e-3
 
 
-def train(x: np.ndarray, y: np.ndarray, epochs: int, precision: str) -> pellucid.Model:
+def train(x: np.ndarray, y: np.ndarray, epochs: int, precision: str, seed: int = 0) -> pellucid.Model:
     model = pellucid.Sequential(
         [
             Input((28, 28, 1)),
@@ -36,7 +36,7 @@ def train(x: np.ndarray, y: np.ndarray, epochs: int, precision: str) -> pellucid
             Dropout(0.3),
             Dense(10),
         ],
-        seed=0,
+        seed=seed,
     )
     rate = pellucid.optimizers.schedules.CosineDecay(RATE, decay_steps=epochs * -(-len(x) // BATCH))
     loss = pellucid.losses.SparseCategoricalCrossentropy(from_logits=True)
