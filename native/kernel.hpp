@@ -115,7 +115,7 @@ struct Registration {
   const char* level;
   const char* name;
   Factory factory;
-  bool in_place;  // an output may be written onto an input of the same size in bytes
+  bool in_place;  // an output may be written onto an input of the same shape and item size
   bool sparing;   // outputs may be absent: nobody reads them
   const Registration* next = nullptr;
 };

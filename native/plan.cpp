@@ -111,7 +111,9 @@ std::vector<Storage> Plan::assign_storages(std::vector<std::size_t>& storage_of)
         const int input = root(shown);
         if (!in_place || input < 0 || storage_of[input] == nothing || last_use[input] != i || inherited[input])
           continue;
-        if (item_size(views_[input].dtype) != item_size(views_[id].dtype) || views_[input].bytes() != bytes) continue;
+        if (item_size(views_[input].dtype) != item_size(views_[id].dtype) ||
+            views_[shown].shape != views_[output].shape)
+          continue;
         inherited[input] = true;
         storage_of[id] = storage_of[input];
         storages[storage_of[id]].last = last_use[id];

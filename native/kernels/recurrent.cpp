@@ -204,8 +204,10 @@ std::unique_ptr<Kernel> make_simple_rnn_gradient(const Attributes& attributes, V
 }  // namespace
 REGISTER_SPARING_KERNEL("gru", make_gru)
 REGISTER_SPARING_KERNEL("gru_gradient", make_gru_gradient)
-REGISTER_SPARING_KERNEL("lstm", make_lstm)
-REGISTER_SPARING_KERNEL("lstm_gradient", make_lstm_gradient)
+// In place: gates over z, dz over gates, met over h. A step reads all of its own numbers before it writes, no thread
+// meets another's examples, and u, which all threads read, has no output's shape.
+PELLUCID_REGISTER("lstm", make_lstm, true, true)
+PELLUCID_REGISTER("lstm_gradient", make_lstm_gradient, true, true)
 REGISTER_SPARING_KERNEL("simple_rnn", make_simple_rnn)
 REGISTER_SPARING_KERNEL("simple_rnn_gradient", make_simple_rnn_gradient)
 }  // namespace pellucid::PELLUCID_LEVEL

@@ -8,7 +8,17 @@ namespace pellucid::PELLUCID_LEVEL {
 struct LstmCell {
   Bend activation, recurrent_activation;
 
-  floats gate(int which, floats x) const { return bend(which == 2 ? activation : recurrent_activation, x); }
+  // Sums become gates. Without a branch between them the four wait for none of each other's instructions.
+  void bend_gates(floats (&x)[4]) const {
+    if (activation == Bend::tanh && recurrent_activation == Bend::sigmoid) {
+      x[0] = sigmoid(x[0]);
+      x[1] = sigmoid(x[1]);
+      x[2] = tanh(x[2]);
+      x[3] = sigmoid(x[3]);
+    } else {
+      for (int k = 0; k < 4; ++k) x[k] = bend(k == 2 ? activation : recurrent_activation, x[k]);
+    }
+  }
   floats gate_slope(int which, floats y) const { return slope(which == 2 ? activation : recurrent_activation, y); }
 };
 
@@ -64,10 +74,10 @@ class Lstm final : public Recurrence {
     const std::int64_t units = sequence_.units;
     floats gates[4];
 #pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) {
-      gates[k] = cell_.gate(k, load(sums + k * lanes) + at_.z.load(part, b, t, k * units + column));
-      at_.gates.store(part, b, t, k * units + column, gates[k]);
-    }
+    for (int k = 0; k < 4; ++k) gates[k] = load(sums + k * lanes) + at_.z.load(part, b, t, k * units + column);
+    cell_.bend_gates(gates);
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) at_.gates.store(part, b, t, k * units + column, gates[k]);
     float* const h_at = memory + h_at_ + row * row_ + column;
     float* const c_at = memory + c_at_ + row * row_ + column;
     floats c = gates[1] * load(c_at) + gates[0] * gates[2];

@@ -85,6 +85,22 @@ def test_sizes(kind: str, size: tuple[int, int, int], extras: bool) -> None:
         check(gradient(given), gradient_operands(kind, arrays, outputs, given), threads=2)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_lstm_in_place(threads: int) -> None:
+    """Gates over z, dz over gates and met over h are, bit for bit, what they are elsewhere."""
+    op, gradient = op_of("lstm")
+    arrays = operands("lstm", 33, 3, 33, extras=True)
+    shapes: list[Any] = [("float32", y.shape) for y in exact(op, arrays)]
+    plain = run(op.name, attributes(op), arrays, shapes, threads)
+    onto = run(op.name, attributes(op), arrays, [*shapes[:2], 0, *shapes[3:]], threads)
+    back = gradient((True,) * 5)
+    given = gradient_operands("lstm", arrays, plain, (True,) * 5)
+    shapes = [("float32", y.shape) for y in exact(back, given)]
+    plain += run(back.name, attributes(back), given, shapes, threads)
+    onto += run(back.name, attributes(back), given, [5, *shapes[1:3], 3], threads)
+    assert all(np.array_equal(a, b) for a, b in zip(plain, onto, strict=True))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_threads_do_not_change_a_bit(kind: str) -> None:
     op, _ = op_of(kind)
