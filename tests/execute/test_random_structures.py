@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 import pytest
 from executors import agree
-from networks import RandomNetwork
+from random_networks import RandomNetwork
 from structured import StructuredProgram
 
 pytest.importorskip("pellucid._native", reason="the extension is not built")

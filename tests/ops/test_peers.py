@@ -177,6 +177,7 @@ def test_reductions_and_indexing() -> None:
         (lambda v: ops.transpose(v, (2, 0, 1)), lambda v: v.permute(2, 0, 1)),
         (lambda v: ops.reshape(v, (6, -1)), lambda v: v.reshape(6, -1)),
         (lambda v: ops.slice(v, 1, 5, 2), lambda v: v[..., 1:5:2]),
+        (lambda v: ops.flip(v, 1), lambda v: v.flip(1)),
         (lambda v: ops.pad(v, [(1, 0), (0, 2), (1, 1)]), lambda v: torch.nn.functional.pad(v, (1, 1, 0, 2, 1, 0))),
         (lambda v: ops.concatenate([v, v * 2.0], axis=1), lambda v: torch.cat([v, v * 2.0], 1)),
         (lambda v: ops.stack([v, v * 2.0], axis=-1), lambda v: torch.stack([v, v * 2.0], -1)),
@@ -204,7 +205,7 @@ def test_every_float_op_has_a_peer() -> None:
     elsewhere = {"sum", "max", "min", "take", "scatter_add", "transpose", "reshape", "slice", "pad", "concatenate"}
     elsewhere |= {"where", "broadcast_to", "matmul", "cast", "straight_through_step"}
     elsewhere |= {"max_pool", "average_pool", "max_pool_gradient", "average_pool_gradient"}
-    elsewhere |= {"affine_sample", "affine_sample_gradient"}
+    elsewhere |= {"affine_sample", "affine_sample_gradient", "flip", "lstm", "gru", "simple_rnn"}
     elsewhere |= {"convolution", "convolution_input_gradient", "convolution_kernel_gradient"}
     kinds = {
         name
