@@ -197,12 +197,12 @@ def main(given: Sequence[str] | None = None) -> None:
             say("interrupted: this is what was measured until now")
     results = comparison.results
     results.machine["other_work"] = others.share(own_seconds())
+    if options.json:
+        options.json.write_text(json.dumps(asdict(results), indent=1))
     print(report.heading(results))
     if options.quick:
         print("--quick: the jobs were cut short; these figures show that all runs, and nothing more")
     print(f"\n{report.whole(results, comparison.works)}")
-    if options.json:
-        options.json.write_text(json.dumps(asdict(results), indent=1))
 
 
 if __name__ == "__main__":

@@ -168,6 +168,10 @@ def test_bars_are_judged_by_ratios_of_medians() -> None:
     assert verdicts["≥ 2.5 × JAX"] == ("4", "4", "met")
     assert verdicts["≥ 80 × PyTorch"] == ("50", "50", "MISSED")
     assert verdicts["≥ 2000 × Keras"] == ("–", "", "not measured")
+    found.memory = {"seed": {"pellucid": 1 << 20, "torch": 0}, "mlp": {"pellucid": 1 << 20, "torch": 4 << 20}}
+    verdicts = {bar.job: bar.judge(found)[2:] for bar in BARS if bar.job.endswith("memory")}
+    assert verdicts["seed memory"] == ("–", "", "not measured")
+    assert verdicts["mlp memory"] == ("0.25", "", "met")
     best = faster("seed", "float32", 4.5, "× best", ("torch", "float32"), ("jax", "float32"))
     assert best.judge(found)[4] == "MISSED"
     assert Bar("help", "s", 0.1, lambda _: 0.05, at_most=True).judge(found)[1:] == ("≤ 0.1 s", "0.05", "", "met")
