@@ -34,7 +34,7 @@ def tiny(name: str) -> Any:
     import workloads
 
     characters = np.tile(np.arange(65, dtype=np.int32), 40)
-    work = workloads.make(name, workloads.stand_in(64), characters, share=1e-9)
+    work = workloads.make(name, workloads.stand_in(512), characters, share=1e-9)
     if name == "seed":
         return replace(work, epochs=20)
     kind, sizes = SMALL[name]
