@@ -93,17 +93,24 @@ class AttentionOfHeads(Layer, registered=False):
         self.value = self.project("value", value[-1:], (heads[1], sizes[1]), 2)
         self.output = self.project("output", (heads[0], sizes[1]), out, 1)
 
-    def attend(
+    def call(
         self,
         query: Tensor,
         value: Tensor,
-        key: Tensor | None,
-        masks: dict[str, Tensor | None],
-        return_attention_scores: bool,
-        use_causal_mask: bool,
-        training: bool,
+        key: Tensor | None = None,
+        *,
+        query_mask: Tensor | None = None,
+        value_mask: Tensor | None = None,
+        key_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+        training: bool = False,
     ) -> Any:
         """The outputs, and with `return_attention_scores` also the scores [b, heads, t, s] before dropout."""
+        masks: dict[str, Tensor | None] = {
+            "query_mask": query_mask, "value_mask": value_mask, "key_mask": key_mask, "attention_mask": attention_mask
+        }  # fmt: skip
         kind = type(self).__name__
         causal = arguments.flag(kind, "use_causal_mask", use_causal_mask)
         wanted = arguments.flag(kind, "return_attention_scores", return_attention_scores)
@@ -210,25 +217,6 @@ class MultiHeadAttention(AttentionOfHeads):
         heads, sizes = (self.num_heads, self.num_heads), (self.key_dim, self.value_dim)
         self.build_heads(query, value, key, heads, sizes, self.output_shape or query[-1:])
 
-    def call(
-        self,
-        query: Tensor,
-        value: Tensor,
-        key: Tensor | None = None,
-        *,
-        query_mask: Tensor | None = None,
-        value_mask: Tensor | None = None,
-        key_mask: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
-        training: bool = False,
-    ) -> Any:
-        masks = {
-            "query_mask": query_mask, "value_mask": value_mask, "key_mask": key_mask, "attention_mask": attention_mask
-        }  # fmt: skip
-        return self.attend(query, value, key, masks, return_attention_scores, use_causal_mask, training)
-
 
 class GroupQueryAttention(AttentionOfHeads):
     """Attention whose keys and values have fewer heads than the queries: each serves several of them in a row.
@@ -276,25 +264,6 @@ class GroupQueryAttention(AttentionOfHeads):
     def build(self, query: Shape, value: Shape, key: Shape | None = None) -> None:
         heads, sizes = (self.num_query_heads, self.num_key_value_heads), (self.head_dim, self.head_dim)
         self.build_heads(query, value, key, heads, sizes, query[-1:])
-
-    def call(
-        self,
-        query: Tensor,
-        value: Tensor,
-        key: Tensor | None = None,
-        *,
-        query_mask: Tensor | None = None,
-        value_mask: Tensor | None = None,
-        key_mask: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
-        training: bool = False,
-    ) -> Any:
-        masks = {
-            "query_mask": query_mask, "value_mask": value_mask, "key_mask": key_mask, "attention_mask": attention_mask
-        }  # fmt: skip
-        return self.attend(query, value, key, masks, return_attention_scores, use_causal_mask, training)
 
     def for_queries(self, x: Tensor) -> Tensor:
         *leading, _, size = x.shape

@@ -129,16 +129,19 @@ class RNN(Layer):
 
     # States
 
+    @property
+    def _state_sizes(self) -> list[int]:
+        return [cell.units for cell in self.cells for _ in range(cell.state_count)]
+
     def _kept_states(self, x: Tensor, stepping: Stepping, given: Any) -> list[Variable]:
         """The states of a sequence that comes step by step; raises `StateError` where it cannot."""
         if self.go_backwards or given is not None:
             what = "go_backwards" if self.go_backwards else "a given initial_state"
             raise StateError(f"layer {self.name} ({type(self).__name__}) with {what} cannot run step by step")
-        sizes = [cell.units for cell in self.cells for _ in range(cell.state_count)]
-        return [stepping.state((x.shape[0], units), f"state_{i}") for i, units in enumerate(sizes)]
+        return [stepping.state((x.shape[0], units), f"state_{i}") for i, units in enumerate(self._state_sizes)]
 
     def _first_states(self, x: Tensor, given: Any) -> list[Tensor]:
-        sizes = [cell.units for cell in self.cells for _ in range(cell.state_count)]
+        sizes = self._state_sizes
         if given is not None:
             values = list(given) if isinstance(given, (list, tuple)) else [given]
             if len(values) != len(sizes) or not all(isinstance(value, Tensor) for value in values):
