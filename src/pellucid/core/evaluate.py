@@ -29,23 +29,33 @@ def evaluate(outputs: Sequence[Tensor], feeds: Mapping[Tensor, Any] | None = Non
     return [values[output] for output in outputs]
 
 
-def evaluate_nodes(nodes: Sequence[Node], feeds: Mapping[Tensor, Any]) -> Values:
-    """The values of every tensor of the nodes, which stand in topological order."""
+def evaluate_nodes(nodes: Sequence[Node], feeds: Mapping[Tensor, Any], wide: bool = False) -> Values:
+    """The values of every tensor of the nodes, which stand in topological order; `wide`: all floats in float64."""
     values: Values = {}
     with numpy.errstate(all="ignore"):
         for node in nodes:
-            if isinstance(node.op, Feed):
-                if node.output not in feeds:
-                    raise GraphError(f"no value is given for the input {node.op.label!r}")
-                values[node.output] = fed(node.op, feeds[node.output])
-            elif isinstance(node.op, Read):
-                values[node.output] = node.op.variable.value
-            elif isinstance(node.op, Constant):
-                values[node.output] = node.op.value
-            else:
-                results = forward(node, [values[value] for value in node.inputs])
-                values.update(zip(node.outputs, results, strict=True))
+            results = _results(node, values, feeds, wide)
+            values.update(zip(node.outputs, map(_widened, results) if wide else results, strict=True))
     return values
+
+
+def _results(node: Node, values: Values, feeds: Mapping[Tensor, Any], wide: bool) -> Sequence[numpy.ndarray]:
+    if isinstance(node.op, Feed):
+        if node.output not in feeds:
+            raise GraphError(f"no value is given for the input {node.op.label!r}")
+        return (fed(node.op, feeds[node.output]),)
+    if isinstance(node.op, Read):
+        return (node.op.variable.value,)
+    if isinstance(node.op, Constant):
+        return (node.op.value,)
+    arrays = [values[value] for value in node.inputs]
+    if wide and node.op.name == "cast" and node.output.spec.is_float:
+        return (arrays[0],)  # a cast to float32 would round
+    return forward(node, arrays)
+
+
+def _widened(array: numpy.ndarray) -> numpy.ndarray:
+    return array.astype(numpy.float64) if array.dtype == numpy.float32 else array
 
 
 def fed(op: Feed, value: Any) -> numpy.ndarray:

@@ -57,6 +57,11 @@ _TOP = Place()
 _place: ContextVar[Place] = ContextVar("place", default=_TOP)
 
 
+def place() -> Place:
+    """Where nodes are put at the moment."""
+    return _place.get()
+
+
 class placed:  # noqa: N801  a block, written as contextmanager's functions are, at a third of their cost
     """Build the nodes inside this block at another place."""
 
@@ -165,12 +170,13 @@ class Operand:
 class Tensor(Operand):
     """One output of a node: a value still to be computed. Arithmetic on it builds more nodes."""
 
-    __slots__ = ("mask", "node", "origin", "position", "spec")
+    __slots__ = ("label", "mask", "node", "origin", "position", "spec")
 
     def __init__(self, node: Node, position: int, spec: Spec) -> None:
         self.node, self.position, self.spec = node, position, spec
         self.origin: Any = None  # what made it, above the graph: the call of a layer
         self.mask: Tensor | None = None  # of a sequence: bool [batch, steps], true where a step counts
+        self.label = ""  # what a reader knows it by inside its layer: "gates", "scores"
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -208,6 +214,12 @@ class Tensor(Operand):
 
     def __iter__(self) -> Iterator[Tensor]:
         raise DtypeError(f"{self!r} cannot be iterated; take parts with slice() or take()")
+
+
+def named(value: Tensor, label: str) -> Tensor:
+    """The value, labelled as a part of its layer that a reader can open: its weighted sums, gates or scores."""
+    value.label = label
+    return value
 
 
 class Variable(Operand):

@@ -33,6 +33,7 @@ class Call:
     listed: bool  # whether the layer took its tensors as a list
     options: dict[str, Any]  # keyword arguments: tensors, plain values, nested lists of them
     outputs: tuple[Tensor, ...] = ()
+    path: tuple[str, ...] = ()  # the names of the layers that it stands in, its own last
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:

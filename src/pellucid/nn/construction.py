@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pellucid.core.graph import Tensor, Variable
 from pellucid.core.sources import feed
@@ -14,13 +15,17 @@ from pellucid.core.spec import Shape
 from pellucid.errors import ModelFileError
 from pellucid.nn.stepping import Stepping
 
+if TYPE_CHECKING:
+    from pellucid.nn.calling import Call
+
 
 @dataclass
 class Construction:
     """One building of a graph. `penalties` are scalars added to the loss; `updates` are written after each step.
 
     With `evaluating`, penalties count as in training, and nothing else does. `key` is made when a layer first draws.
-    With `stepping`, the network is built for one step of a sequence at a time.
+    With `stepping`, the network is built for one step of a sequence at a time. `calls` are the uses of layers so far,
+    those inside of others before these.
     """
 
     training: bool = False
@@ -31,6 +36,7 @@ class Construction:
     streams: int = 0
     evaluating: bool = False
     stepping: Stepping | None = None
+    calls: list[Call] = field(default_factory=list)
 
     def stream(self) -> tuple[Tensor, int]:
         """The random key of the step, and a stream number that sets one draw apart from the others."""

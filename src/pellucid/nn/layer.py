@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy
 
-from pellucid.core.graph import Tensor, Variable, scope
+from pellucid.core.graph import Tensor, Variable, place, scope
 from pellucid.core.op import registry
 from pellucid.core.spec import Shape, show_shape
 from pellucid.errors import ArgumentError, DtypeError, ModelFileError, ShapeError, StateError, nearest
@@ -200,9 +200,11 @@ class Layer:
             self._check_outputs(outputs)
             self._add_penalties(construction, outputs)
             call.outputs = outputs = self._masked(call, outputs, given.get("mask"))
+            call.path = place().scope
         for output in outputs:
             if output not in tensors:
                 output.origin = call
+        construction.calls.append(call)
         return outputs if isinstance(result, (tuple, list)) else outputs[0]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:

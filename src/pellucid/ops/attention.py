@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pellucid.core.graph import Tensor, composite
+from pellucid.core.graph import Tensor, composite, named
 from pellucid.core.spec import Shape
 from pellucid.errors import ShapeError
 from pellucid.ops.comparisons import logical_and, where
@@ -49,9 +49,10 @@ def attention_scores(
         earlier = causal_mask((q.shape[1], k.shape[1]))
         seen = earlier if mask is None else logical_and(mask, earlier)
     if seen is None:
-        return softmax(logits)
+        return named(softmax(logits), "scores")
     scores = softmax(where(seen, logits, LOWEST))
-    return scores if mask is None else where(seen, scores, 0.0)  # with causal alone, every query sees a key
+    every = mask is None  # with causal alone, every query sees a key
+    return named(scores if every else where(seen, scores, 0.0), "scores")
 
 
 def _broadcasts(mask: Shape, scores: Shape) -> bool:

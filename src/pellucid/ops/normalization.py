@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pellucid.core.graph import Tensor, composite
+from pellucid.core.graph import Tensor, composite, named
 from pellucid.core.spec import Shape, known, normalize_axes
 from pellucid.errors import ShapeError
 from pellucid.ops.arithmetic import sqrt, square
@@ -19,8 +19,9 @@ def layer_norm(
 ) -> Tensor:
     """y = γ·(x - μ)/√(σ² + ε) + β, mean μ and variance σ² over `axis`, whose sizes γ and β have. Ba et al. 2016."""
     axes = normalize_axes(axis, x.rank, "layer_norm")
-    centred = x - mean(x, axis=axes, keepdims=True)
-    normal = centred / sqrt(mean(square(centred), axis=axes, keepdims=True) + epsilon)
+    centred = x - named(mean(x, axis=axes, keepdims=True), "mean")
+    variance = named(mean(square(centred), axis=axes, keepdims=True), "variance")
+    normal = named(centred / sqrt(variance + epsilon), "normalized")
     return normal * _along(gamma, axes, x.shape) + _along(beta, axes, x.shape)
 
 
@@ -28,7 +29,8 @@ def layer_norm(
 def rms_norm(x: Tensor, gamma: Tensor | float = 1.0, *, axis: Axes = -1, epsilon: float = 1e-6) -> Tensor:
     """y = γ·x/√(mean of x² + ε), the mean over `axis`, whose sizes γ has. Zhang & Sennrich 2019."""
     axes = normalize_axes(axis, x.rank, "rms_norm")
-    return x / sqrt(mean(square(x), axis=axes, keepdims=True) + epsilon) * _along(gamma, axes, x.shape)
+    normal = x / sqrt(named(mean(square(x), axis=axes, keepdims=True), "mean_square") + epsilon)
+    return named(normal, "normalized") * _along(gamma, axes, x.shape)
 
 
 @composite
@@ -41,10 +43,11 @@ def batch_norm(
     """
     (channels,) = normalize_axes(axis, x.rank, "batch_norm")
     others = [i for i in range(x.rank) if i != channels]
-    average = mean(x, axis=others, keepdims=True)
+    average = named(mean(x, axis=others, keepdims=True), "mean")
     centred = x - average
-    variance = mean(square(centred), axis=others, keepdims=True)
-    scaled = centred / sqrt(variance + epsilon) * _along(gamma, [channels], x.shape)
+    variance = named(mean(square(centred), axis=others, keepdims=True), "variance")
+    normal = named(centred / sqrt(variance + epsilon), "normalized")
+    scaled = normal * _along(gamma, [channels], x.shape)
     size = x.shape[channels]
     return scaled + _along(beta, [channels], x.shape), reshape(average, (size,)), reshape(variance, (size,))
 
@@ -89,9 +92,10 @@ def group_norm(
     shape = (*x.shape[:channels], groups, size // groups, *x.shape[channels + 1 :])
     others = [i for i in range(1, len(shape)) if i != channels]
     parts = reshape(x, shape)
-    centred = parts - mean(parts, axis=others, keepdims=True)
-    normal = centred / sqrt(mean(square(centred), axis=others, keepdims=True) + epsilon)
-    return reshape(normal, x.shape) * _along(gamma, [channels], x.shape) + _along(beta, [channels], x.shape)
+    centred = parts - named(mean(parts, axis=others, keepdims=True), "mean")
+    variance = named(mean(square(centred), axis=others, keepdims=True), "variance")
+    normal = named(reshape(centred / sqrt(variance + epsilon), x.shape), "normalized")
+    return normal * _along(gamma, [channels], x.shape) + _along(beta, [channels], x.shape)
 
 
 def _along(values: Tensor | float, axes: Sequence[int], shape: Shape) -> Tensor | float:

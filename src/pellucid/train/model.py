@@ -27,6 +27,7 @@ from pellucid.train import inputs as feeding
 from pellucid.train.array_course import ArrayCourse
 from pellucid.train.callback import Callback, Callbacks
 from pellucid.train.fitting import Course, Fitting, Validate
+from pellucid.train.glass import Glass
 from pellucid.train.history import History, Logs, show
 from pellucid.train.inputs import Examples
 from pellucid.train.objective import Choice, Objective
@@ -41,7 +42,7 @@ PRECISIONS = ("float32", "bfloat16")
 _initialized: WeakSet[Layer] = WeakSet()  # layers that belong to a model, so that no later model draws them anew
 
 
-class Model(Network):
+class Model(Network, Glass):
     """A network from `inputs` to `outputs` with what training needs.
 
     `seed` fixes the initial weights (of layers that no model had before), dropout and the order of examples; without
@@ -264,7 +265,7 @@ class Model(Network):
 
     def step(self, data: Examples, rows: int, training: bool) -> Step:
         """The step for examples of these shapes, `rows` at a time."""
-        return self._programs.objective(self._compiled(), data.signature(rows, training))
+        return self._programs.objective(self.need_objective(), data.signature(rows, training))
 
     def run_batch(self, data: Examples, training: bool) -> tuple[Step, numpy.ndarray]:
         """Run one step on all rows of the examples; returns it with its totals."""
@@ -311,7 +312,7 @@ class Model(Network):
 
     def _evaluate(self, data: Examples, size: int | None) -> Logs:
         batch = feeding.batch_size(size or feeding.large_batch(self, data.rows), data.rows)
-        return self._programs.evaluate(self._compiled(), data, batch)
+        return self._programs.evaluate(self.need_objective(), data, batch)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None) -> Any:
         """The outputs for some examples: an array [rows, …], or a list of them for several outputs. Quiet and quick.
@@ -329,7 +330,7 @@ class Model(Network):
             )
         if batches.is_batches(x):
             return self._predict_stream(x, steps)
-        arrays = self._inputs(x)
+        arrays = self.inputs_of(x)
         rows = batches.same_rows({"features": arrays})
         if rows <= (batch_size or 32):
             step = self._programs.prediction(arrays, rows)
@@ -357,7 +358,8 @@ class Model(Network):
 
     # Data in
 
-    def _inputs(self, x: Any) -> list[numpy.ndarray]:
+    def inputs_of(self, x: Any) -> list[numpy.ndarray]:
+        """What the user gave as features, as one array per input."""
         arrays = batches.as_arrays(x, self.input_names, allow_missing=self.accepts_missing)
         return feeding.fit_inputs(arrays, self.inputs, self.input_names, x)
 
@@ -375,14 +377,14 @@ class Model(Network):
         if y is None:
             raise ArgumentError("no labels: give y beside x (or an iterable of batches (x, y))")
         self._build_for(x)
-        objective = self._compiled()
+        objective = self.need_objective()
         labels = batches.as_arrays(y, self.output_names, role="labels")
         if len(labels) != len(self.outputs):
             raise LabelError(
                 f"the network has {len(self.outputs)} outputs ({', '.join(self.output_names)}), "
                 f"got {len(labels)} arrays of labels"
             )
-        inputs = self._inputs(x)
+        inputs = self.inputs_of(x)
         batches.same_rows({"features": inputs, "labels": labels})
         for loss, label, output, name in zip(objective.losses, labels, self.outputs, self.output_names, strict=True):
             loss.check(label, output, name)
@@ -396,7 +398,8 @@ class Model(Network):
     def _build_for(self, x: Any) -> None:
         """A network whose input shape is still open takes it from the data."""
 
-    def _compiled(self) -> Objective:
+    def need_objective(self) -> Objective:
+        """Losses, metrics and optimizer; raises `StateError` before `compile`."""
         if self._choice is None:
             raise StateError("the model is not compiled; call model.compile(optimizer=…, loss=…) first")
         if self.objective is None:

@@ -76,15 +76,48 @@ class Step:
 
 def prediction_step(network: Network, signature: Signature) -> Step:
     """Inputs → outputs, and the updates of states that layers keep from batch to batch."""
-    inputs = _feeds(network, signature)
-    with constructing(Construction(training=False)) as construction:
-        outputs = network.forward(inputs, training=False)
+    inputs, outputs, construction = make_forward(network, signature)
     program = Program((*inputs, *construction.keys), outputs, tuple(construction.updates))
     return Step(program, keyed=construction.key is not None)
 
 
+def make_forward(network: Network, signature: Signature) -> tuple[list[Tensor], tuple[Tensor, ...], Construction]:
+    """Inputs → outputs, as in prediction."""
+    inputs = _feeds(network, signature)
+    with constructing(Construction(training=False)) as construction:
+        return inputs, network.forward(inputs, training=False), construction
+
+
 def objective_step(network: Network, objective: Objective, signature: Signature) -> Step:
     """Inputs, labels and weights → loss and metrics; in training also the updates of weights and optimizer."""
+    goal = make_goal(network, objective, signature)
+    updates = _updates(network, objective, goal.loss) if signature.training else ()
+    totals, entries = _figures(network, objective, signature.batch, goal)
+    program = Program(goal.feeds, tuple(totals), (*updates, *goal.construction.updates))
+    return Step(program, tuple(entries), len(totals), goal.construction.key is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """A network built on a batch up to its loss: what goes in, what comes out, and how the loss is made of it."""
+
+    inputs: list[Tensor]
+    labels: list[Tensor]
+    weights: list[Tensor | None]
+    outputs: tuple[Tensor, ...]
+    parts: list[Tensor]  # the loss of each output
+    loss: Tensor
+    construction: Construction
+
+    @property
+    def feeds(self) -> tuple[Tensor, ...]:
+        """The inputs of a program, in order."""
+        given = (weight for weight in self.weights if weight is not None)
+        return (*self.inputs, *self.labels, *given, *self.construction.keys)
+
+
+def make_goal(network: Network, objective: Objective, signature: Signature) -> Goal:
+    """Inputs, labels and weights → outputs and loss."""
     inputs = _feeds(network, signature)
     labels = [
         feed((signature.batch, *shape), loss.label_dtype, f"labels of {name}")
@@ -103,11 +136,7 @@ def objective_step(network: Network, objective: Objective, signature: Signature)
             part if weight == 1.0 else part * weight for part, weight in zip(parts, objective.loss_weights, strict=True)
         ]
         loss = _total([*weighted, *construction.penalties])
-    updates = _updates(network, objective, loss) if signature.training else ()
-    totals, entries = _figures(network, objective, signature.batch, loss, parts, labels, outputs, weights)
-    given = (*inputs, *labels, *(weight for weight in weights if weight is not None), *construction.keys)
-    program = Program(given, tuple(totals), (*updates, *construction.updates))
-    return Step(program, tuple(entries), len(totals), construction.key is not None)
+    return Goal(inputs, labels, weights, outputs, parts, loss, construction)
 
 
 def _feeds(network: Network, signature: Signature) -> list[Tensor]:
@@ -150,30 +179,21 @@ def _updates(network: Network, objective: Objective, loss: Tensor) -> tuple[tupl
         return tuple(objective.optimizer.apply(found, parameters))
 
 
-def _figures(
-    network: Network,
-    objective: Objective,
-    batch: int,
-    loss: Tensor,
-    parts: Sequence[Tensor],
-    labels: Sequence[Tensor],
-    outputs: Sequence[Tensor],
-    weights: Sequence[Tensor | None],
-) -> tuple[list[Tensor], list[Entry]]:
+def _figures(network: Network, objective: Objective, batch: int, goal: Goal) -> tuple[list[Tensor], list[Entry]]:
     """The outputs to add up over an epoch, and what they mean."""
-    totals: list[Tensor] = [loss * float(batch)]
+    totals: list[Tensor] = [goal.loss * float(batch)]
     entries = [Entry("loss", 0, 1)]
-    several = len(outputs) > 1
+    several = len(goal.outputs) > 1
     if several:
-        for part, name in zip(parts, network.output_names, strict=True):
+        for part, name in zip(goal.parts, network.output_names, strict=True):
             entries.append(Entry(f"{name}_loss", len(totals), len(totals) + 1))
             totals.append(part * float(batch))
     at = len(totals)
-    for place, (label, output, name) in enumerate(zip(labels, outputs, network.output_names, strict=True)):
+    for place, (label, output, name) in enumerate(zip(goal.labels, goal.outputs, network.output_names, strict=True)):
         truth = _like_output(label, output, objective.losses[place])
         chosen = [
             *((metric, _counting(None, output)) for metric in objective.metrics[place]),
-            *((metric, _counting(weights[place], output)) for metric in objective.weighted_metrics[place]),
+            *((metric, _counting(goal.weights[place], output)) for metric in objective.weighted_metrics[place]),
         ]
         for metric, weight in chosen:
             with scope("metrics"):

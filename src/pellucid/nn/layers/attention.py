@@ -6,7 +6,7 @@ from functools import reduce
 from typing import Any
 
 from pellucid import ops
-from pellucid.core.graph import Tensor
+from pellucid.core.graph import Tensor, named
 from pellucid.core.spec import Shape, show_shape
 from pellucid.errors import ArgumentError, ShapeError, StateError
 from pellucid.nn import arguments
@@ -94,7 +94,7 @@ class Attention(Layer):
             seen.append(ops.expand_dims(ops.causal_mask((logits.shape[1], logits.shape[2])), 0))
         if seen:
             logits = ops.where(reduce(ops.logical_and, seen), logits, logits - 1e9)
-        scores: Tensor = self._dropped(ops.softmax(logits), training=training)
+        scores: Tensor = self._dropped(named(ops.softmax(logits), "scores"), training=training)
         y = scores @ v
         if query_mask is not None:
             y = ops.where(ops.expand_dims(query_mask, -1), y, 0.0)

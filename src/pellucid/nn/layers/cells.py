@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy
 
 from pellucid import ops
-from pellucid.core.graph import Tensor, tensor
+from pellucid.core.graph import Tensor, named, tensor
 from pellucid.core.spec import Shape, show_shape
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import activations, arguments, initializers, regularizers
@@ -198,7 +198,7 @@ class LSTMCell(Cell):
     def steps(
         self, z: Tensor, states: Sequence[Tensor], mask: Tensor | None, dropout: Tensor | None, reverse: bool
     ) -> tuple[Tensor, list[Tensor]]:
-        h, _, _, *last = ops.lstm(
+        h, c, gates, *last = ops.lstm(
             z,
             self.recurrent_kernel.tensor,
             states[0],
@@ -209,7 +209,9 @@ class LSTMCell(Cell):
             activation=activations.name_of(self.activation),
             recurrent_activation=activations.name_of(self.recurrent_activation),
         )
-        return h, last
+        named(c, "c")
+        named(gates, "gates")
+        return named(h, "h"), last
 
 
 class SimpleRNNCell(Cell):
@@ -225,7 +227,7 @@ class SimpleRNNCell(Cell):
         h, last = ops.simple_rnn(
             z, self.recurrent_kernel.tensor, states[0], mask, dropout, reverse=reverse, activation=activation
         )
-        return h, [last]
+        return named(h, "h"), [last]
 
 
 class GRUCell(Cell):
@@ -277,7 +279,7 @@ class GRUCell(Cell):
         self, z: Tensor, states: Sequence[Tensor], mask: Tensor | None, dropout: Tensor | None, reverse: bool
     ) -> tuple[Tensor, list[Tensor]]:
         none = tensor(numpy.zeros(3 * self.units, numpy.float32))
-        h, _, last = ops.gru(
+        h, gates, last = ops.gru(
             z,
             self.recurrent_kernel.tensor,
             self._bias(1) if self.reset_after and self.use_bias else none,
@@ -289,4 +291,5 @@ class GRUCell(Cell):
             recurrent_activation=activations.name_of(self.recurrent_activation),
             reset_after=self.reset_after,
         )
-        return h, [last]
+        named(gates, "gates")
+        return named(h, "h"), [last]

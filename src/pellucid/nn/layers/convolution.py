@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from pellucid import ops
-from pellucid.core.graph import Tensor
+from pellucid.core.graph import Tensor, named
 from pellucid.core.spec import Shape, show_shape
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import activations, arguments, initializers, regularizers
@@ -43,7 +43,7 @@ class Convolutional(Spatial, registered=False):
             self.bias = self.add_weight((count,), self.bias_initializer, "bias", regularizer=self.bias_regularizer)
 
     def finished(self, y: Tensor) -> Tensor:
-        return self.activation(y + self.bias.tensor if self.use_bias else y)
+        return self.activation(named(y + self.bias.tensor if self.use_bias else y, "pre_activation"))
 
 
 class Convolution(Convolutional, registered=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pellucid.core.graph import Tensor
+from pellucid.core.graph import Tensor, named
 from pellucid.core.sources import feed
 from pellucid.core.spec import DTYPES, Shape, show_shape
 from pellucid.errors import ArgumentError, DtypeError, ShapeError
@@ -107,7 +107,7 @@ class Dense(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         y = as_float(x) @ self.kernel.tensor
-        return self.activation(y + self.bias.tensor if self.use_bias else y)
+        return self.activation(named(y + self.bias.tensor if self.use_bias else y, "pre_activation"))
 
 
 class Embedding(Layer):
