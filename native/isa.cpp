@@ -38,19 +38,33 @@ constexpr Level levels[] = {
 constexpr Level levels[] = {{"base", [] { return true; }}};
 #endif
 
+bool is_built(const char* name) {
+  for (const Registration* r = first_registration; r != nullptr; r = r->next)
+    if (std::strcmp(r->level, name) == 0) return true;
+  return false;
+}
+
 const char* choose() {
   const char* wanted = std::getenv("PELLUCID_ISA");
-  std::string names;
+  const std::vector<std::string> names = level_names();
   for (const Level& candidate : levels) {
-    if (!candidate.supported()) continue;
+    if (std::find(names.begin(), names.end(), candidate.name) == names.end()) continue;
     if (wanted == nullptr || *wanted == '\0' || std::strcmp(wanted, candidate.name) == 0) return candidate.name;
-    names += names.empty() ? candidate.name : std::string(", ") + candidate.name;
   }
-  if (wanted == nullptr || *wanted == '\0') throw std::runtime_error("this processor lacks SSE 4.2");
-  throw std::invalid_argument("PELLUCID_ISA=" + std::string(wanted) + ": this processor has " + names);
+  if (names.empty()) throw std::runtime_error("this build has no kernels that this processor can run");
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  throw std::invalid_argument("PELLUCID_ISA=" + std::string(wanted) + ": this processor and this build have " + list);
 }
 
 }  // namespace
+
+std::vector<std::string> level_names() {
+  std::vector<std::string> names;
+  for (const Level& candidate : levels)
+    if (candidate.supported() && is_built(candidate.name)) names.emplace_back(candidate.name);
+  return names;
+}
 
 const char* level() {
   static const char* const chosen = choose();

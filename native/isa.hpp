@@ -2,11 +2,15 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace pellucid {
 
-// The level in use: the best that the processor has, or what the environment variable PELLUCID_ISA names (for tests
-// and for comparing machines; a level that the processor lacks is refused).
+// The levels that this processor has and this build was made for, best first.
+std::vector<std::string> level_names();
+
+// The level in use: the best of those, or what the environment variable PELLUCID_ISA names (for tests and for comparing
+// machines; one that is not among them is refused).
 const char* level();
 
 // What bfloat16 products run on: "amx", "avx512_bf16" or "emulated".

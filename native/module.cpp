@@ -251,6 +251,7 @@ int processors() { return std::max(1, static_cast<int>(std::thread::hardware_con
 nb::dict info() {
   nb::dict result;
   result["isa"] = level();
+  result["levels"] = level_names();
   result["bfloat16"] = bfloat16_unit();
   result["threads"] = processors();
   std::string onednn;
