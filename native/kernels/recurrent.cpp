@@ -30,6 +30,20 @@ void need_present(const std::string& kernel, Views views, std::size_t count) {
     if (!views[i]) refuse(kernel + ": operand " + std::to_string(i) + " is absent");
 }
 
+// What a gradient takes last: mask and dropout, then the derivatives of the forward kernel's outputs, of these shapes,
+// those that `given` tells of. Absent ones are empty.
+std::vector<Rows> read_derivatives(const std::string& kernel, const Attributes& attributes, Sequence& sequence,
+                                   Views inputs, std::size_t next, const std::vector<Shape>& shapes) {
+  const std::vector<std::int64_t> given = attributes.integers("given");
+  if (given.size() != shapes.size())
+    refuse(kernel + ": `given` tells of " + std::to_string(shapes.size()) + " derivatives");
+  read_optional(kernel, sequence, inputs, next, static_cast<std::size_t>(std::ranges::count(given, 1)));
+  std::vector<Rows> derivatives(shapes.size());
+  for (std::size_t i = 0; i < shapes.size(); ++i)
+    if (given[i] == 1) derivatives[i] = Rows(kernel, inputs[next++], shapes[i]);
+  return derivatives;
+}
+
 LstmCell lstm_cell(const std::string& kernel, const Attributes& attributes) {
   return {bend_attribute(kernel, attributes, "activation", "tanh"),
           bend_attribute(kernel, attributes, "recurrent_activation", "sigmoid")};
@@ -66,10 +80,8 @@ std::unique_ptr<Kernel> make_lstm_gradient(const Attributes& attributes, Views i
   need_present(name, inputs, 6);
   Sequence s = sequence_of(name, attributes, inputs[0], inputs[5], 4);
   const Shape state{s.batch, s.units}, over_time{s.batch, s.steps, s.units}, wide{s.batch, s.steps, 4 * s.units};
-  const std::vector<std::int64_t> given = attributes.integers("given");
-  require(given.size() == 5, "lstm_gradient: `given` tells of five derivatives");
-  std::size_t next = 6;
-  read_optional(name, s, inputs, next, static_cast<std::size_t>(std::ranges::count(given, 1)));
+  const std::vector<Rows> derivatives =
+      read_derivatives(name, attributes, s, inputs, 6, {over_time, over_time, wide, state, state});
   LstmGradient::Operands at;
   at.u = {inputs[0].data, inputs[0].dtype, 1, 4 * s.units};
   at.first_h = Rows(name, inputs[1], state);
@@ -77,14 +89,11 @@ std::unique_ptr<Kernel> make_lstm_gradient(const Attributes& attributes, Views i
   at.h = Rows(name, inputs[3], over_time);
   at.c = Rows(name, inputs[4], over_time);
   at.gates = Rows(name, inputs[5], wide);
-  const auto derivative = [&](std::size_t which, const Shape& shape) {
-    return given[which] ? Rows(name, inputs[next++], shape) : Rows();
-  };
-  at.dh = derivative(0, over_time);
-  at.dc = derivative(1, over_time);
-  at.dgates = derivative(2, wide);
-  at.dh_last = derivative(3, state);
-  at.dc_last = derivative(4, state);
+  at.dh = derivatives[0];
+  at.dc = derivatives[1];
+  at.dgates = derivatives[2];
+  at.dh_last = derivatives[3];
+  at.dc_last = derivatives[4];
   at.dz = Rows(name, outputs[0], wide);
   at.dh_first = Rows(name, outputs[1], state);
   at.dc_first = Rows(name, outputs[2], state);
@@ -131,21 +140,15 @@ std::unique_ptr<Kernel> make_gru_gradient(const Attributes& attributes, Views in
   Sequence s = sequence_of(name, attributes, inputs[0], inputs[3], 3);
   const Shape state{s.batch, s.units}, over_time{s.batch, s.steps, s.units};
   const Shape wide{s.batch, s.steps, 3 * s.units}, all_gates{s.batch, s.steps, 4 * s.units};
-  const std::vector<std::int64_t> given = attributes.integers("given");
-  require(given.size() == 3, "gru_gradient: `given` tells of three derivatives");
-  std::size_t next = 4;
-  read_optional(name, s, inputs, next, static_cast<std::size_t>(std::ranges::count(given, 1)));
+  const std::vector<Rows> derivatives = read_derivatives(name, attributes, s, inputs, 4, {over_time, all_gates, state});
   GruGradient::Operands at;
   at.u = {inputs[0].data, inputs[0].dtype, 1, 3 * s.units};
   at.first_h = Rows(name, inputs[1], state);
   at.h = Rows(name, inputs[2], over_time);
   at.gates = Rows(name, inputs[3], all_gates);
-  const auto derivative = [&](std::size_t which, const Shape& shape) {
-    return given[which] ? Rows(name, inputs[next++], shape) : Rows();
-  };
-  at.dh = derivative(0, over_time);
-  at.dgates = derivative(1, all_gates);
-  at.dh_last = derivative(2, state);
+  at.dh = derivatives[0];
+  at.dgates = derivatives[1];
+  at.dh_last = derivatives[2];
   at.dz = Rows(name, outputs[0], wide);
   at.dsums = Rows(name, outputs[1], wide);
   at.dh_first = Rows(name, outputs[2], state);
@@ -183,16 +186,13 @@ std::unique_ptr<Kernel> make_simple_rnn_gradient(const Attributes& attributes, V
   need_present(name, inputs, 3);
   Sequence s = sequence_of(name, attributes, inputs[0], inputs[2], 1);
   const Shape state{s.batch, s.units}, over_time{s.batch, s.steps, s.units};
-  const std::vector<std::int64_t> given = attributes.integers("given");
-  require(given.size() == 2, "simple_rnn_gradient: `given` tells of two derivatives");
-  std::size_t next = 3;
-  read_optional(name, s, inputs, next, static_cast<std::size_t>(std::ranges::count(given, 1)));
+  const std::vector<Rows> derivatives = read_derivatives(name, attributes, s, inputs, 3, {over_time, state});
   SimpleRnnGradient::Operands at;
   at.u = {inputs[0].data, inputs[0].dtype, 1, s.units};
   at.first_h = Rows(name, inputs[1], state);
   at.h = Rows(name, inputs[2], over_time);
-  if (given[0]) at.dh = Rows(name, inputs[next++], over_time);
-  if (given[1]) at.dh_last = Rows(name, inputs[next++], state);
+  at.dh = derivatives[0];
+  at.dh_last = derivatives[1];
   at.dz = Rows(name, outputs[0], over_time);
   at.dh_first = Rows(name, outputs[1], state);
   at.met = Rows(name, outputs[2], over_time);
