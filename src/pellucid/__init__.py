@@ -23,7 +23,7 @@ _NAMES = {
 }
 _MODULES = {
     "activations", "callbacks", "datasets", "errors", "initializers", "layers", "losses", "metrics", "models", "ops",
-    "optimizers", "random", "regularizers", "utils",
+    "optimizers", "plot", "random", "regularizers", "utils",
 }  # fmt: skip
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "plot",
     "random",
     "register",
     "regularizers",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         models,
         ops,
         optimizers,
+        plot,
         random,
         regularizers,
         utils,

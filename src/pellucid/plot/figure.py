@@ -1,0 +1,160 @@
+"""What all plots share: Matplotlib, loaded when first needed, and the style: fonts, colours, grid, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from textwrap import fill
+from typing import Any, ParamSpec, TypeVar
+
+import numpy
+
+from pellucid.errors import ArgumentError
+
+Axes = Any  # matplotlib.axes.Axes, or an array of them
+
+INK, GREY, PALE, LINES = "#1f2933", "#6b7680", "#c5ccd3", "#eceff2"
+BLUE, ORANGE, GREEN, MAGENTA = "#1b6ca8", "#e07b1a", "#1f9d6b", "#c2418f"
+COLOURS = (BLUE, ORANGE, GREEN, MAGENTA, "#6a51a3", "#8c6d31", "#17a2b8", "#7f8c8d", "#a63d2f", "#4b5d16")
+SEQUENCE = ("#f3f8fc", "#cfe2f1", "#7fb8dc", "#1b6ca8", "#0b2e4f")  # from little to much
+DIVERGING = ("#0b4a7a", "#5aa0d0", "#f7f7f7", "#f0a35e", "#a34a06")  # negative, zero, positive
+PATHS = ("#e0218a", "#e07b1a", "#111111", "#1f9d6b", "#6a51a3")  # lines that must be seen on blue
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans", "font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.linewidth": 0.8,
+    "axes.edgecolor": PALE, "xtick.color": GREY, "ytick.color": GREY, "xtick.major.size": 3, "ytick.major.size": 3,
+    "xtick.minor.size": 0, "ytick.minor.size": 0, "axes.titlesize": 10.5, "axes.titleweight": "bold",
+    "axes.titlelocation": "left", "axes.titlepad": 10, "axes.titlecolor": INK, "legend.frameon": False,
+    "figure.titlesize": 11.5, "figure.titleweight": "bold", "lines.linewidth": 1.8, "lines.solid_capstyle": "round",
+    "axes.axisbelow": True, "axes.unicode_minus": True, "figure.facecolor": "white", "axes.facecolor": "white",
+}  # fmt: skip
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def pyplot() -> Any:
+    """Matplotlib's `pyplot`; raises `ArgumentError` with the repair where it is not installed."""
+    try:
+        import matplotlib.pyplot
+    except ImportError:
+        raise ArgumentError("plots need Matplotlib; install it: pip install 'pellucid[plot]'") from None
+    return matplotlib.pyplot
+
+
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
+    """Make a function draw in the style of this house, whatever the user's own is."""
+
+    @wraps(draw)
+    def inside(*arguments: P.args, **options: P.kwargs) -> T:
+        with pyplot().rc_context(STYLE):
+            return draw(*arguments, **options)
+
+    return inside
+
+
+def axes(ax: Axes | None = None, size: tuple[float, float] = (6.4, 4.0), projection: str | None = None) -> Axes:
+    """The axes that were given, or those of a new figure of a size in inches."""
+    if ax is None:
+        figure = pyplot().figure(figsize=size, layout="constrained")
+        return figure.add_subplot(projection=projection)
+    if numpy.size(ax) != 1 or not hasattr(numpy.ravel(ax)[0], "plot"):
+        raise ArgumentError(f"ax must be one Matplotlib Axes, got {_kinds(ax)}")
+    (one,) = numpy.ravel(ax)
+    if projection is not None and one.name != projection:
+        raise ArgumentError(
+            f"this plot needs an ax made with projection={projection!r}: figure.add_subplot(projection={projection!r})"
+        )
+    return one
+
+
+def grid(
+    ax: Any, count: int, columns: int, size: tuple[float, float], share: bool = False, **ratios: Sequence[float]
+) -> Axes:
+    """`count` axes, as a flat array: those that were given, or of a new figure in rows of `columns`, each of a size."""
+    if ax is not None:
+        given = numpy.ravel(numpy.asarray(ax, object))
+        if len(given) != count:
+            raise ArgumentError(f"this plot needs {count} axes, got {_kinds(ax)}; give ax={count} of them, or none")
+        return given
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    _, made = pyplot().subplots(
+        rows, columns, figsize=(size[0] * columns, size[1] * rows), layout="constrained", squeeze=False,
+        sharex=share, sharey=share, **ratios,
+    )  # fmt: skip
+    flat = made.ravel()
+    for unused in flat[count:]:
+        unused.remove()
+    return flat[:count]
+
+
+def _kinds(ax: Any) -> str:
+    found = numpy.ravel(numpy.asarray(ax, object))
+    return f"{len(found)} of type {type(found[0]).__name__}" if len(found) else "none"
+
+
+def dress(ax: Axes, title: str = "", x: str = "", y: str = "", lines: str = "y") -> None:
+    """Title, labels and grid lines of an axes (`lines`: along "x", "y", "both" or none, "")."""
+    if title:
+        ax.set_title(_wrapped(title, ax))
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    if ax.name != "rectilinear":
+        return
+    ax.spines[["top", "right"]].set_visible(False)
+    if lines:
+        ax.grid(axis=lines, color=LINES, linewidth=0.8)
+
+
+def _wrapped(title: str, ax: Axes) -> str:
+    """A title in as many lines as it needs above its axes; a bold letter is about 0.6 of its size wide."""
+    width = 1.12 * ax.get_position().width * ax.figure.get_figwidth() * 72
+    return fill(title, max(int(width / (0.6 * STYLE["axes.titlesize"])), 16))
+
+
+def logarithmic(axis: Any) -> None:
+    """A logarithmic scale with plain numbers at its ticks: 0.02, not 2·10⁻²."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,), numticks=9))
+    if high < 1e6 * low:
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def bare(ax: Axes, title: str = "") -> None:
+    """An axes that shows an image: no ticks, no frame."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)
+    if title:
+        ax.set_title(title, fontsize=8, fontweight="normal", loc="center", pad=3)
+
+
+def headline(ax: Axes, text: str) -> None:
+    """The title above all axes of a figure that this plot made."""
+    ax.ravel()[0].figure.suptitle(text, x=0.01, ha="left")
+
+
+def note(ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], colour: str = ORANGE) -> None:
+    """Words beside a point, tied to it by a thin line."""
+    ax.annotate(
+        text, at, offset, textcoords="offset points", color=colour, ha="center", va="center", fontsize=8.5,
+        arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkB": 4},
+    )  # fmt: skip
+
+
+def colours(name: Sequence[str]) -> Any:
+    """A colour map through some colours."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("pellucid", list(name))
+
+
+def ramp(count: int, name: Sequence[str] = ("#a9c9e2", "#1b6ca8", "#0b2e4f")) -> list[Any]:
+    """`count` colours from light to dark, for what happens one after another."""
+    map_ = colours(name)
+    return [map_(i / max(count - 1, 1)) for i in range(count)]
