@@ -56,7 +56,7 @@ def test_a_loss_that_falls_far_is_drawn_by_its_logarithm(values: list[float], sc
 
 
 def test_what_does_not_suit_is_refused_with_what_there_is() -> None:
-    with pytest.raises(UnknownNameError, match=r"did you mean 'loss'\. Known: loss, val_loss$"):
+    with pytest.raises(UnknownNameError, match=r"did you mean 'loss'\? Known: loss, val_loss$"):
         plot.learning_curves(RUN, "lose")
     with pytest.raises(ArgumentError, match="not positive throughout"):
         plot.learning_curves({"loss": [1.0, -1.0]}, scale="log")

@@ -46,7 +46,7 @@ def confusion_matrix(y_true: Any, y_pred: Any, classes: Sequence[Any] | None = N
     counts = numpy.zeros((len(names), len(names)), int)
     numpy.add.at(counts, (actual, taken), 1)
     shares = counts / numpy.maximum(counts.sum(1, keepdims=True), 1)
-    size = min(max(0.62 * len(names), 3.4), 7.5)
+    size = min(max(0.62 * len(names), 3.7), 7.5)
     ax = axes(ax, (size + 1.3, size + 0.6))
     ax.imshow(shares, cmap=colours(SEQUENCE), vmin=0, vmax=1)
     _write(ax, counts, shares)

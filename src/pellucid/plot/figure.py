@@ -10,15 +10,16 @@ from typing import Any, ParamSpec, TypeVar
 import numpy
 
 from pellucid.errors import ArgumentError
+from pellucid.explain.colours import HIDDEN, INPUT, LIGHT, NEGATIVE, OUTPUT, POSITIVE, blend
 
 Axes = Any  # matplotlib.axes.Axes, or an array of them
 
-INK, GREY, PALE, LINES = "#1f2933", "#6b7680", "#c5ccd3", "#eceff2"
-BLUE, ORANGE, GREEN, MAGENTA = "#1b6ca8", "#e07b1a", "#1f9d6b", "#c2418f"
-COLOURS = (BLUE, ORANGE, GREEN, MAGENTA, "#6a51a3", "#8c6d31", "#17a2b8", "#7f8c8d", "#a63d2f", "#4b5d16")
-SEQUENCE = ("#f3f8fc", "#cfe2f1", "#7fb8dc", "#1b6ca8", "#0b2e4f")  # from little to much
-DIVERGING = ("#0b4a7a", "#5aa0d0", "#f7f7f7", "#f0a35e", "#a34a06")  # negative, zero, positive
-PATHS = ("#e0218a", "#e07b1a", "#111111", "#1f9d6b", "#6a51a3")  # lines that must be seen on blue
+INK, GREY, LINES, PALE = LIGHT["ink"], LIGHT["muted"], "#E9EDF2", LIGHT["line"]
+BLUE, MAGENTA, ORANGE, GREEN = HIDDEN[0], HIDDEN[1], INPUT, OUTPUT
+COLOURS = (BLUE, ORANGE, GREEN, *HIDDEN[1:])  # of lines that are told apart
+DARK_BLUE = blend(BLUE, INK, 0.65)
+SEQUENCE = ("#F5F9FE", blend(LIGHT["paper"], BLUE, 0.45), BLUE, DARK_BLUE)  # from little to much
+DIVERGING = (NEGATIVE, LIGHT["paper"], POSITIVE)
 
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans", "font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.linewidth": 0.8,
@@ -109,7 +110,7 @@ def dress(ax: Axes, title: str = "", x: str = "", y: str = "", lines: str = "y")
 
 def _wrapped(title: str, ax: Axes) -> str:
     """A title in as many lines as it needs above its axes; a bold letter is about 0.6 of its size wide."""
-    width = 1.12 * ax.get_position().width * ax.figure.get_figwidth() * 72
+    width = 1.12 * ax.get_position(original=True).width * ax.figure.get_figwidth() * 72
     return fill(title, max(int(width / (0.6 * STYLE["axes.titlesize"])), 16))
 
 
@@ -154,7 +155,7 @@ def colours(name: Sequence[str]) -> Any:
     return LinearSegmentedColormap.from_list("pellucid", list(name))
 
 
-def ramp(count: int, name: Sequence[str] = ("#a9c9e2", "#1b6ca8", "#0b2e4f")) -> list[Any]:
+def ramp(count: int, name: Sequence[str] = (blend(LIGHT["paper"], BLUE, 0.4), BLUE, DARK_BLUE)) -> list[Any]:
     """`count` colours from light to dark, for what happens one after another."""
     map_ = colours(name)
     return [map_(i / max(count - 1, 1)) for i in range(count)]

@@ -64,7 +64,9 @@ def residuals(y_true: Any, y_pred: Any, name: str = "value", ax: Axes | None = N
     ax.axhline(0, color=INK, linewidth=0.9, zorder=3)
     middle, low, median, high = _bands(guess, left)
     if len(middle) > 2:
-        ax.fill_between(middle, low, high, color=ORANGE, alpha=0.18, linewidth=0, zorder=2, label="middle 80%")
+        ax.fill_between(middle, low, high, facecolor=ORANGE, alpha=0.16, linewidth=0, zorder=3, label="middle 80%")
+        for edge in (low, high):
+            ax.plot(middle, edge, color=ORANGE, linewidth=0.9, zorder=4)
         ax.plot(middle, median, color=ORANGE, linewidth=2, zorder=4, label="median")
         ax.legend(loc="upper right")
     inner = numpy.quantile(left, [0.1, 0.9])
