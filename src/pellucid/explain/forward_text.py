@@ -83,7 +83,7 @@ def _preparation(place: int, chain: Sequence[Stage]) -> str:
         cells = [number(float(stage.values[i])) if i < len(stage.values) else "" for stage in chain]
         worked = f"= {expression}" if len(cells) > 1 and (expression := _worked(cells[-2], last, i)) else ""
         rows.append([_clip(label), *("missing" if cell == "nan" else cell for cell in cells), worked])
-    return f"{place}. {' → '.join(stage.name for stage in chain)}\n{_columns(rows, left=(0, len(chain) + 1))}"
+    return f"{place}. {' → '.join(stage.name for stage in chain)}\n{columns(rows, left=(0, len(chain) + 1))}"
 
 
 def _closed(chain: Sequence[Stage]) -> str:
@@ -98,7 +98,7 @@ def _images(place: int, chain: Sequence[Stage]) -> str:
         values = stage.values if stage.values.size else [math.nan]
         reach = (min(values), sum(values) / len(values), max(values))
         rows.append([stage.name, _size(stage.shape), *(number(float(value)) for value in reach)])
-    return f"{place}. {' → '.join(stage.name for stage in chain)}\n{_columns(rows)}"
+    return f"{place}. {' → '.join(stage.name for stage in chain)}\n{columns(rows)}"
 
 
 def _size(shape: Sequence[int]) -> str:
@@ -112,7 +112,7 @@ def _ranges(place: int, stage: Stage) -> str:
     head = f"{place}. {stage.name} of {stage.inputs[0]}: how far each is through ranges of equally many training rows"
     rows = [[_clip(label), f"{value:.4f}"] for label, value in inside]
     tail = f"   {passed} other ranges lie below (1), {len(stage.values) - passed - len(inside)} above (0)"
-    return "\n".join([head, *([_columns(rows)] if rows else []), tail])
+    return "\n".join([head, *([columns(rows)] if rows else []), tail])
 
 
 def _encoded(stage: Stage) -> str:
@@ -153,7 +153,7 @@ def _unit(unit: Unit, activation: str, count: int) -> str:
         head = f"   {unit.label} = {activation}({number(unit.weighted_sum)}) = {number(unit.value)}"
     else:
         head = f"   {unit.label}: {number(unit.weighted_sum)}" + (" before softmax" if activation else "")
-    return head + "\n" + _columns(rows, indent="     ", left=(1, 2))
+    return head + "\n" + columns(rows, indent="     ", left=(1, 2))
 
 
 def _softmax(stage: Stage) -> str:
@@ -169,7 +169,7 @@ def _softmax(stage: Stage) -> str:
         rows.append(
             [f"{len(ranked) - _CLASSES} more", "", f"{sum(float(stage.values[i]) for i in ranked[_CLASSES:]):.4f}"]
         )
-    return _columns(rows)
+    return columns(rows)
 
 
 def _rescaled(place: int, stage: Stage, stages: Sequence[Stage]) -> str:
@@ -199,7 +199,8 @@ def _clip(text: str) -> str:
     return text if len(text) <= _NAME else text[: _NAME - 1] + "…"
 
 
-def _columns(rows: Sequence[Sequence[str]], indent: str = "   ", left: Sequence[int] = (0,)) -> str:
+def columns(rows: Sequence[Sequence[str]], indent: str = "   ", left: Sequence[int] = (0,)) -> str:
+    """Rows of cells below each other; the columns at `left` are flush left, the others flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         [

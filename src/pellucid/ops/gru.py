@@ -27,6 +27,7 @@ from pellucid.ops.recurrent import (
     slope,
     swap_time,
     there,
+    where_counted,
     without_zeros,
 )
 from pellucid.ops.reduce import sum
@@ -53,6 +54,7 @@ class Gru(Recurrent):
     )
     source = "Cho et al. 2014; the reset after the product as in cuDNN"
     gates: ClassVar[int] = 3
+    gate_names: ClassVar = ("update", "reset", "candidate")
 
     def infer(self, *specs: Any) -> tuple[Spec, ...]:
         z, u, b, h, *rest = specs
@@ -88,6 +90,14 @@ class Gru(Recurrent):
 
         last, over_time = scan(step, h, swap_time(z, mask), reverse=self.reverse)
         return (*swap_time(*over_time), last)
+
+    def sums(self, outputs: Sequence[Array], *arrays: Array) -> Array:
+        z, u, b, h, *rest = arrays
+        units = u.shape[0]
+        first, r, acted = 2 * units, outputs[1][..., units : 2 * units], outputs[1][..., 3 * units :]
+        both = self.met(h, outputs[0], rest) @ u[:, :first] + b[:first]
+        candidate = r * acted if self.reset_after else acted @ u[:, first:] + b[first:]
+        return z + numpy.concatenate([both, candidate], axis=-1)
 
     def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
         _, u, _, h, *rest = node.inputs
@@ -217,11 +227,10 @@ class GruGradient(RecurrentGradient):
         dz = Spec((batch, steps, 3 * units), gates.dtype)
         return dz, dz, h0, h
 
-    def run(self, np: Any, scan: Callable[..., Any], *arrays: Array) -> tuple[Array, ...]:
-        return self._run(np, scan, *arrays)[:4]
-
-    def _run(self, np: Any, scan: Callable[..., Any], *arrays: Array) -> tuple[Array, ...]:
-        """The outputs, then at each step the whole derivative of h, and that of what the reset gate acts with."""
+    def through_time(
+        self, np: Any, scan: Callable[..., Any], *arrays: Array
+    ) -> tuple[Sequence[Array], Sequence[Array]]:
+        """After the derivative of h at each step there is also that of what the reset gate acts with."""
         u, h0, h, gates, *rest = arrays
         optional, (gh, ggates, dh) = self.split_given(rest)
         mask, dropout = extras(optional)
@@ -250,19 +259,19 @@ class GruGradient(RecurrentGradient):
                 dsums = np.concatenate([ds, dr, dg], axis=-1)
                 dmet = dsums[:, : 2 * units] @ u[:, : 2 * units].T + dacted * r
             state = dropped(dmet, dropout) + masked(np, keep, dh * s, dh)
-            return state, (np.concatenate([ds, dr, dg], axis=-1), dsums, kept, dacted)
+            return state, (np.concatenate([ds, dr, dg], axis=-1), dsums, dh, dacted)
 
         start = np.zeros_like(h0) if dh is None else dh
-        dh, (dz, dsums, kept, dacted) = scan(step, start, (before, gates, keep, gh, ggates), reverse=not self.reverse)
-        dz, dsums, met, kept, dacted = swap_time(dz, dsums, dropped(before, dropout), kept, dacted)
-        return dz, dsums, dh, met, kept, dacted
+        dh, (dz, dsums, dhs, dacted) = scan(step, start, (before, gates, keep, gh, ggates), reverse=not self.reverse)
+        dz, dsums, met, dhs, dacted = swap_time(dz, dsums, dropped(before, dropout), dhs, dacted)
+        return (dz, dsums, dh, met), (dhs, dacted)
 
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
         output, b, *at = index
         u, h0, h, gates, *rest = operands
         optional, (_, ggates, _) = self.split_given(rest)
         dropout = next((x for x in optional if x.array.dtype != bool), None)
-        _, _, dh, _, kept, dacted = self._run(numpy, scan, *(x.array for x in operands))
+        (_, _, dh, _), (dhs, dacted) = self.through_time(numpy, scan, *(x.array for x in operands))
         everything = row_elements(b, [u], [x for x in operands[1:] if x.array.dtype != bool])
         if output == 2:
             return Stage("dh", dh[b, at[0]], everything)
@@ -274,7 +283,7 @@ class GruGradient(RecurrentGradient):
         if output == 3:
             return met
         s, r, g, acted = (gates[b, t, gate * units + j] for gate in range(4))
-        total = Stage("dh", kept[b, t, j], everything)
+        total = Stage("dh", where_counted(dhs, optional)[b, t, j], everything)
 
         def plus_given(part: Term, which: int) -> Term:
             return part if ggates is None else Sum([part, ggates[b, t, which * units + j]])

@@ -27,6 +27,7 @@ from pellucid.ops.recurrent import (
     slope,
     swap_time,
     there,
+    where_counted,
     without_zeros,
 )
 
@@ -49,6 +50,7 @@ class Lstm(Recurrent):
     )
     source = "Hochreiter & Schmidhuber 1997; Gers, Schmidhuber, Cummins 2000"
     gates: ClassVar[int] = 4
+    gate_names: ClassVar = ("i", "f", "candidate", "o")
 
     def infer(self, *specs: Any) -> tuple[Spec, ...]:
         z, u, h, c, *rest = specs
@@ -77,6 +79,10 @@ class Lstm(Recurrent):
 
         last, over_time = scan(step, (h, c), swap_time(z, mask), reverse=self.reverse)
         return (*swap_time(*over_time), *last)
+
+    def sums(self, outputs: Sequence[Array], *arrays: Array) -> Array:
+        z, u, h, _, *rest = arrays
+        return z + self.met(h, outputs[0], rest) @ u
 
     def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
         _, u, h, c, *rest = node.inputs
@@ -169,6 +175,7 @@ class LstmGradient(RecurrentGradient):
     )
     source = "Werbos 1990, backpropagation through time"
     gates: ClassVar[int] = 4
+    states: ClassVar[int] = 2
 
     def infer(self, *specs: Any) -> tuple[Spec, ...]:
         u, h0, c0, h, c, gates, *rest = specs
@@ -184,11 +191,9 @@ class LstmGradient(RecurrentGradient):
         self.need_extras(specs, optional, batch, steps, units)
         return gates, h0, c0, h
 
-    def run(self, np: Any, scan: Callable[..., Any], *arrays: Array) -> tuple[Array, ...]:
-        return self._run(np, scan, *arrays)[:4]
-
-    def _run(self, np: Any, scan: Callable[..., Any], *arrays: Array) -> tuple[Array, ...]:
-        """The outputs, then the whole derivatives of h and c at each step."""
+    def through_time(
+        self, np: Any, scan: Callable[..., Any], *arrays: Array
+    ) -> tuple[Sequence[Array], Sequence[Array]]:
         u, h0, c0, h, c, gates, *rest = arrays
         optional, (gh, gc, ggates, dh, dc) = self.split_given(rest)
         mask, dropout = extras(optional)
@@ -201,7 +206,8 @@ class LstmGradient(RecurrentGradient):
             dh, dc = dh if gh is None else dh + gh, dc if gc is None else dc + gc
             nothing, curve = np.zeros_like(dh), outer.value(np, c)
             kept_h = masked(np, keep, dh, nothing)
-            kept_c = masked(np, keep, dc + dh * o * outer.slope(np, curve), nothing)
+            whole = dc + dh * o * outer.slope(np, curve)
+            kept_c = masked(np, keep, whole, nothing)
             parts = np.concatenate([kept_c * g, kept_c * c_before, kept_c * i, kept_h * curve], axis=-1)
             parts = parts if ggates is None else parts + ggates
             bends = [inner.slope(np, i), inner.slope(np, f), outer.slope(np, g), inner.slope(np, o)]
@@ -210,21 +216,22 @@ class LstmGradient(RecurrentGradient):
                 dropped(dz @ u.T, dropout) + masked(np, keep, nothing, dh),
                 kept_c * f + masked(np, keep, nothing, dc),
             )
-            return state, (dz, kept_h, kept_c)
+            return state, (dz, dh, masked(np, keep, whole, dc))
 
         met = dropped(self.shifted(np, h0, h), dropout)
         sequences = (c, self.shifted(np, c0, c), gates, keep, gh, gc, ggates)
         start = tuple(np.zeros_like(h0) if x is None else x for x in (dh, dc))
         (dh, dc), (dz, dhs, dcs) = scan(step, start, sequences, reverse=not self.reverse)
         dz, met, dhs, dcs = swap_time(dz, met, dhs, dcs)
-        return dz, dh, dc, met, dhs, dcs
+        return (dz, dh, dc, met), (dhs, dcs)
 
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
         output, b, *at = index
         u, h0, c0, h, c, gates, *rest = operands
         optional, (*_, ggates, _, _) = self.split_given(rest)
         dropout = next((x for x in optional if x.array.dtype != bool), None)
-        _, dh, dc, _, dhs, dcs = self._run(numpy, scan, *(x.array for x in operands))
+        (_, dh, dc, _), (dhs, dcs) = self.through_time(numpy, scan, *(x.array for x in operands))
+        dhs, dcs = where_counted(dhs, optional), where_counted(dcs, optional)
         everything = row_elements(b, [u], [x for x in operands[1:] if x.array.dtype != bool])
         if output in (1, 2):
             return Stage("dc" if output == 2 else "dh", (dc if output == 2 else dh)[b, at[0]], everything)

@@ -92,6 +92,7 @@ class Recurrent(Op):
     reverse: bool = False
     activation: str = "tanh"
     gates: ClassVar[int]
+    gate_names: ClassVar[tuple[str, ...]] = ()  # of the blocks of units in the output `gates`
     twice_differentiable: ClassVar[bool] = False  # the graph would have to grow with the sequence
     # A rounding error of one step is carried through the following ones. In bfloat16 z, u and the state are rounded to
     # 8 bits before each product.
@@ -115,6 +116,15 @@ class Recurrent(Op):
     def before(self, t: int) -> int:
         """The place of the step before the one at t."""
         return t + 1 if self.reverse else t - 1
+
+    def sums(self, outputs: Sequence[Array], *arrays: Array) -> Array:
+        """What each gate's activation is taken of, [batch, steps, gates·units], from the op's outputs and inputs."""
+        raise NotImplementedError
+
+    def met(self, first: Array, h: Array, rest: Sequence[Array]) -> Array:
+        """The state as it meets u at each step, [batch, steps, units], from the initial one and h over time."""
+        before = self.shifted(numpy, first, h.swapaxes(0, 1))
+        return dropped(before, extras(rest).dropout).swapaxes(0, 1)
 
     def shifted(self, np: Any, first: Array, values: Array) -> Array:
         """The states before each step, [steps, batch, units], from the initial one and those after each step."""
@@ -164,6 +174,20 @@ class RecurrentGradient(Recurrent):
 
     given: tuple[bool, ...] = ()
     differentiable: ClassVar[bool] = False
+    states: ClassVar[int] = 1
+
+    def through_time(
+        self, np: Any, scan: Callable[..., Any], *arrays: Array
+    ) -> tuple[Sequence[Array], Sequence[Array]]:
+        """The outputs; and at each step the whole derivatives of h and c, through all that comes after it."""
+        raise NotImplementedError
+
+    def run(self, np: Any, scan: Callable[..., Any], *arrays: Array) -> tuple[Array, ...]:
+        return tuple(self.through_time(np, scan, *arrays)[0])
+
+    def of_states(self, *arrays: Array) -> Sequence[Array]:
+        """The derivative of the loss with respect to h (and c) as each step leaves it, [batch, steps, units]."""
+        return self.through_time(numpy, scan, *arrays)[1][: self.states]
 
     def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
         raise GraphError(
@@ -176,6 +200,12 @@ class RecurrentGradient(Recurrent):
         count = len(rest) - self.given.count(True)
         values = iter(rest[count:])
         return rest[:count], [next(values) if present else None for present in self.given]
+
+
+def where_counted(values: Array, optional: Sequence[Operand]) -> Array:
+    """[batch, steps, units] with zeros at the steps that the mask, if there is one, leaves out."""
+    mask = extras([x.array for x in optional]).mask
+    return values if mask is None else numpy.where(mask[..., None], values, 0.0)
 
 
 def without_zeros(gradients: Sequence[Tensor]) -> list[Tensor | None]:

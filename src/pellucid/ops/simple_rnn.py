@@ -27,6 +27,7 @@ from pellucid.ops.recurrent import (
     slope,
     swap_time,
     there,
+    where_counted,
     without_zeros,
 )
 
@@ -63,6 +64,10 @@ class SimpleRnn(Recurrent):
 
         last, over_time = scan(step, h, swap_time(z, mask), reverse=self.reverse)
         return (*swap_time(*over_time), last)
+
+    def sums(self, outputs: Sequence[Array], *arrays: Array) -> Array:
+        z, u, h, *rest = arrays
+        return z + self.met(h, outputs[0], rest) @ u
 
     def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
         _, u, h, *rest = node.inputs
@@ -143,11 +148,9 @@ class SimpleRnnGradient(RecurrentGradient):
         self.need_extras(specs, optional, batch, steps, units)
         return h, h0, h
 
-    def run(self, np: Any, scan: Callable[..., Any], *arrays: Array) -> tuple[Array, ...]:
-        return self._run(np, scan, *arrays)[:3]
-
-    def _run(self, np: Any, scan: Callable[..., Any], *arrays: Array) -> tuple[Array, ...]:
-        """The outputs, then the whole derivative of h at each step."""
+    def through_time(
+        self, np: Any, scan: Callable[..., Any], *arrays: Array
+    ) -> tuple[Sequence[Array], Sequence[Array]]:
         u, h0, h, *rest = arrays
         optional, (gh, dh) = self.split_given(rest)
         mask, dropout = extras(optional)
@@ -160,26 +163,27 @@ class SimpleRnnGradient(RecurrentGradient):
             nothing = np.zeros_like(dh)
             kept = masked(np, keep, dh, nothing)
             dz = kept * bent.slope(np, h)
-            return dropped(dz @ u.T, dropout) + masked(np, keep, nothing, dh), (dz, kept)
+            return dropped(dz @ u.T, dropout) + masked(np, keep, nothing, dh), (dz, dh)
 
         met = dropped(self.shifted(np, h0, h), dropout)
         start = np.zeros_like(h0) if dh is None else dh
-        dh, (dz, kept) = scan(step, start, (h, keep, gh), reverse=not self.reverse)
-        dz, met, kept = swap_time(dz, met, kept)
-        return dz, dh, met, kept
+        dh, (dz, dhs) = scan(step, start, (h, keep, gh), reverse=not self.reverse)
+        dz, met, dhs = swap_time(dz, met, dhs)
+        return (dz, dh, met), (dhs,)
 
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
         output, b, *at = index
         u, h0, h, *rest = operands
         optional, _ = self.split_given(rest)
         dropout = next((x for x in optional if x.array.dtype != bool), None)
-        _, dh, _, kept = self._run(numpy, scan, *(x.array for x in operands))
+        (_, dh, _), (dhs,) = self.through_time(numpy, scan, *(x.array for x in operands))
         everything = row_elements(b, [u], [x for x in operands[1:] if x.array.dtype != bool])
         if output == 1:
             return Stage("dh", dh[b, at[0]], everything)
         t, j = at
         if output == 0:
-            return Stage("dh", kept[b, t, j], everything) * slope(self.activation, h[b, t, j])
+            total = Stage("dh", where_counted(dhs, optional)[b, t, j], everything)
+            return total * slope(self.activation, h[b, t, j])
         p = self.before(t)
         state: Term = h[b, p, j] if 0 <= p < h.shape[1] else h0[b, j]
         return state if dropout is None else state * dropout[b, j]
