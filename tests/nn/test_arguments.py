@@ -57,6 +57,17 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("LogScale", {"columns": [-1]}, "columns"),
     ("Concatenate", {"axis": 0}, "axis 0 is the batch"),
     ("Rescaling", {"scale": None}, "scale"),
+    ("LSTM", {"units": 0}, "^LSTM: units must be a whole number of at least 1, got 0"),
+    (
+        "LSTM",
+        {"units": 3, "recurrent_activation": "softmax"},
+        "^LSTM: recurrent_activation must be one of hard_sigmoid",
+    ),
+    ("LSTM", {"units": 3, "unit_forget_bias": 1}, "^LSTM: unit_forget_bias must be True or False"),
+    ("LSTMCell", {"units": 0}, "^LSTMCell: units"),
+    ("GRU", {"units": 3, "dropout": 2}, "^GRU: dropout must be a finite number from 0 to 1, got 2"),
+    ("GRU", {"units": 3, "reset_after": "no"}, "^GRU: reset_after must be True or False"),
+    ("SimpleRNN", {"units": 3, "seed": -1}, "^SimpleRNN: seed"),
     ("InputLayer", {}, "needs shape"),
     ("InputLayer", {"shape": (2,), "dtype": "float23"}, "did you mean 'float32'"),
 ]

@@ -251,8 +251,14 @@ def test_what_attention_layers_refuse() -> None:
         MultiHeadAttention(2, 4)(x, y, x)
     with pytest.raises(ShapeError, match="equally many features"):
         Attention()([x, y])
-    with pytest.raises(ShapeError, match="does not broadcast"):
+    with pytest.raises(ShapeError, match=r"attention_mask \[1, 5, 5\] does not fit; give \[\?, 5, 7\] or \[5, 7\] or"):
         MultiHeadAttention(2, 4)(x, y, attention_mask=numpy.ones((1, 5, 5), bool))
+    with pytest.raises(ShapeError, match=r"does not fit; swap its last two axes: give \[\?, 5, 7\]"):
+        MultiHeadAttention(2, 4)(x, y, attention_mask=numpy.ones((1, 7, 5), bool))
+    with pytest.raises(ShapeError, match=r"value_mask \[7\] does not fit; give \[\?, 7\]"):
+        MultiHeadAttention(2, 4)(x, y, value_mask=numpy.ones(7, bool))
+    with pytest.raises(ShapeError, match=r"the mask of value \[1, 5\] does not fit; give \[\?, 7\]"):
+        Attention()([x, Input(shape=(7, 8))], mask=[numpy.ones((1, 5), bool)] * 2)
     with pytest.raises(ArgumentError, match="use_causal_mask must be True or False"):
         MultiHeadAttention(2, 4)(x, y, use_causal_mask="yes")
     with pytest.raises(ShapeError, match="an even d"):

@@ -76,6 +76,18 @@ def test_values_of_frames_are_named_by_column() -> None:
     refused(network(), DtypeError, ["column 'c9'", "text", "encode it"], texts, Y)
 
 
+def test_a_view_too_large_for_memory() -> None:
+    """A broadcast view has no memory of its own; what the engine reads must."""
+    model = pl.Sequential([Dense(1, input_shape=(784,))], seed=0)
+    huge = np.broadcast_to(np.float32(0), (10**12, 784))
+    with pytest.raises(
+        DataError, match=r"\[1,000,000,000,000, 784\] in float32 would take [\d,.]+ GiB.*iterable of batches"
+    ):
+        model.predict(huge)
+    with pytest.raises(DataError, match=r"in int64 would take .*fewer rows"):
+        model.predict(np.broadcast_to(np.int64(0), (10**12, 784)))
+
+
 def test_shapes() -> None:
     refused(network(), ShapeError, ["takes [?, 20]", "got [12, 21]", "1 feature too many"], np.ones((12, 21)), Y)
     refused(network(), ShapeError, ["this is one example: give a batch of one, x[None]"], X[0], Y[:1])

@@ -182,11 +182,11 @@ def checked(
         array = _from_objects(array, place, role)
         kind = array.dtype.kind
     if kind in "iub":
-        return np.ascontiguousarray(array)
+        return _in_memory(array, array.dtype, place)
     if kind != "f":
         raise DtypeError(f"{place}: dtype {array.dtype} cannot be used; give real numbers")
     with np.errstate(over="ignore"):
-        made = np.ascontiguousarray(array, np.float32)
+        made = _in_memory(array, _FLOAT32, place)
     if not math.isfinite(np.vdot(made, made)):
         wrong = ~(np.isfinite(made) | np.isnan(made)) if allow_missing else ~np.isfinite(made)
         if wrong.any():
@@ -195,6 +195,18 @@ def checked(
             what = "NaN" if np.isnan(value) else "infinite" if np.isinf(value) else f"{value:.4g}, beyond float32"
             raise failure(f"{place}, {_spot(index, columns)}: the value is {what}; correct it or leave the row out")
     return made
+
+
+def _in_memory(array: Array, dtype: np.dtype[Any], place: str) -> Array:
+    """The array as one piece of memory, which a view need not be; raises `DataError` where there is not enough."""
+    try:
+        return np.ascontiguousarray(array, dtype)
+    except MemoryError:
+        shape = ", ".join(f"{size:,}" for size in array.shape)
+        raise DataError(
+            f"{place}: [{shape}] in {dtype} would take {array.size * dtype.itemsize / 2**30:,.1f} GiB, more than there "
+            "is; give fewer rows at a time, or an iterable of batches, which are made as they are needed"
+        ) from None
 
 
 def _from_objects(array: Array, place: str, role: str) -> Array:

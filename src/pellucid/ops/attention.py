@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pellucid.core.graph import Tensor, composite, named
-from pellucid.core.spec import Shape
+from pellucid.core.spec import Shape, show_shape
 from pellucid.errors import ShapeError
 from pellucid.ops.comparisons import logical_and, where
 from pellucid.ops.composites import softmax
@@ -43,7 +43,10 @@ def attention_scores(
         raise ShapeError(f"attention needs q and k of [b, t, heads, d], heads and d alike, got {q.spec} and {k.spec}")
     logits = (transpose(q, (0, 2, 1, 3)) @ transpose(k, (0, 2, 3, 1))) * scale
     if mask is not None and not _broadcasts(mask.shape, logits.shape):
-        raise ShapeError(f"attention: the mask {mask.spec} does not broadcast to [b, heads, t, s], {logits.spec}")
+        raise ShapeError(
+            f"attention: the mask {mask.spec} does not broadcast to [b, heads, t, s], {show_shape(logits.shape)}; give "
+            "it four axes, each of that size, or of 1 where it is the same for all"
+        )
     seen = mask
     if causal:
         earlier = causal_mask((q.shape[1], k.shape[1]))

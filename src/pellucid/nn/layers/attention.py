@@ -16,6 +16,25 @@ from pellucid.nn.layers.core import as_float
 from pellucid.nn.layers.regularization import Dropout
 
 
+def need_mask(name: str, mask: Tensor | None, *wanted: Shape) -> None:
+    """Raise `ShapeError` unless a mask, if there is one, has one of the shapes; size 1 stands for every other."""
+
+    def fits(shape: Shape) -> bool:
+        return any(
+            len(shape) == len(one) and all(a in (1, b) or None in (a, b) for a, b in zip(shape, one, strict=True))
+            for one in wanted
+        )
+
+    if mask is None or fits(mask.shape):
+        return
+    swapped = (*mask.shape[:-2], *mask.shape[:-3:-1])
+    hint = "swap its last two axes: " if len(wanted) > 1 and fits(swapped) else ""
+    raise ShapeError(
+        f"{name} {show_shape(mask.shape)} does not fit; {hint}give {' or '.join(map(show_shape, wanted))}, true "
+        "where a step counts, or may be seen"
+    )
+
+
 class Attention(Layer):
     """Attention without projections: [query, value] or [query, value, key] → Σₛ softmax over s of (score)·valueˢ.
 
@@ -87,6 +106,8 @@ class Attention(Layer):
         if mask is not None and (not isinstance(mask, list) or len(mask) not in (2, 3)):
             raise ArgumentError(f"{type(self).__name__}: mask must be a list [mask of query, mask of value]")
         query_mask, value_mask, *_ = mask or (None, None)
+        need_mask("the mask of query", query_mask, query.shape[:2])
+        need_mask("the mask of value", value_mask, value.shape[:2])
         v = as_float(value)
         logits = self.scores(as_float(query), v if key is None else as_float(key))
         seen = [] if value_mask is None else [ops.expand_dims(value_mask, 1)]

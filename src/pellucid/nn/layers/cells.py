@@ -46,8 +46,8 @@ class Cell(Layer, registered=False):
         seed: int | None = None,
         **options: Any,
     ) -> None:
+        kind = self._owner = options.pop("owner", type(self).__name__)  # the layer that errors name
         super().__init__(**options)
-        kind = type(self).__name__
         self.units = arguments.whole(kind, "units", units)
         self.activation = inside(kind, "activation", activation)
         self.use_bias = arguments.flag(kind, "use_bias", use_bias)
@@ -189,8 +189,8 @@ class LSTMCell(Cell):
             units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
             kernel_regularizer, recurrent_regularizer, bias_regularizer, dropout, recurrent_dropout, seed, **options,
         )  # fmt: skip
-        self.recurrent_activation = inside("LSTMCell", "recurrent_activation", recurrent_activation)
-        self.unit_forget_bias = arguments.flag("LSTMCell", "unit_forget_bias", unit_forget_bias)
+        self.recurrent_activation = inside(self._owner, "recurrent_activation", recurrent_activation)
+        self.unit_forget_bias = arguments.flag(self._owner, "unit_forget_bias", unit_forget_bias)
 
     def first_bias(self) -> initializers.Initializer:
         return ForgetBias(self.bias_initializer) if self.unit_forget_bias else self.bias_initializer
@@ -262,8 +262,8 @@ class GRUCell(Cell):
             units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
             kernel_regularizer, recurrent_regularizer, bias_regularizer, dropout, recurrent_dropout, seed, **options,
         )  # fmt: skip
-        self.recurrent_activation = inside("GRUCell", "recurrent_activation", recurrent_activation)
-        self.reset_after = arguments.flag("GRUCell", "reset_after", reset_after)
+        self.recurrent_activation = inside(self._owner, "recurrent_activation", recurrent_activation)
+        self.reset_after = arguments.flag(self._owner, "reset_after", reset_after)
 
     def bias_shape(self) -> tuple[int, ...]:
         return (2, 3 * self.units) if self.reset_after else (3 * self.units,)

@@ -14,6 +14,7 @@ from pellucid.errors import ArgumentError, ShapeError, StateError
 from pellucid.nn import arguments, initializers, regularizers
 from pellucid.nn.construction import current
 from pellucid.nn.layer import Layer
+from pellucid.nn.layers.attention import need_mask
 from pellucid.nn.layers.core import as_float
 from pellucid.nn.layers.positions import rotated
 from pellucid.nn.layers.regularization import Dropout
@@ -116,6 +117,12 @@ class AttentionOfHeads(Layer, registered=False):
         wanted = arguments.flag(kind, "return_attention_scores", return_attention_scores)
         itself = query is value and key in (None, value)
         key = value if key is None else key
+        batch, t, s = query.shape[0], query.shape[1], value.shape[1]
+        need_mask("query_mask", query_mask, (batch, t))
+        need_mask("value_mask", value_mask, (batch, s))
+        need_mask("key_mask", key_mask, (batch, s))
+        heads = self.query.kernel.shape[1]
+        need_mask("attention_mask", attention_mask, (batch, t, s), (t, s), (batch, heads, t, s))
         q, k, v = self.query(as_float(query)), self.key(as_float(key)), self.value(as_float(value))
         if self.rotary:
             q, k = rotated(q), rotated(k)
@@ -134,12 +141,12 @@ class AttentionOfHeads(Layer, registered=False):
         elif key is value:
             masks = {**masks, "key_mask": None}  # that of the value, once
         given = [_four_axes(name, mask) for name, mask in masks.items() if mask is not None]
-        mask = [reduce(ops.logical_and, given)] if given else []
+        seen = [reduce(ops.logical_and, given)] if given else []
         k, v = self.for_queries(k), self.for_queries(v)
         scale = 1.0 / math.sqrt(self.query.kernel.shape[-1])
         if not wanted and not (training and self.dropout):
-            return self.output(ops.attention(q, k, v, *mask, causal=causal, scale=scale))
-        scores = ops.attention_scores(q, k, *mask, causal=causal, scale=scale)
+            return self.output(ops.attention(q, k, v, *seen, causal=causal, scale=scale))
+        scores = ops.attention_scores(q, k, *seen, causal=causal, scale=scale)
         y = self.output(ops.combined(self._dropped(scores, training=training), v))
         return (y, scores) if wanted else y
 

@@ -233,7 +233,7 @@ class LSTM(OneCell):
         cell = LSTMCell(
             units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
             bias_initializer, unit_forget_bias, kernel_regularizer, recurrent_regularizer, bias_regularizer, dropout,
-            recurrent_dropout, seed,
+            recurrent_dropout, seed, owner=type(self).__name__,
         )  # fmt: skip
         super().__init__(
             cell,
@@ -288,7 +288,7 @@ class GRU(OneCell):
         cell = GRUCell(
             units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
             bias_initializer, kernel_regularizer, recurrent_regularizer, bias_regularizer, dropout, recurrent_dropout,
-            reset_after, seed,
+            reset_after, seed, owner=type(self).__name__,
         )  # fmt: skip
         super().__init__(
             cell,
@@ -341,6 +341,7 @@ class SimpleRNN(OneCell):
         cell = SimpleRNNCell(
             units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
             kernel_regularizer, recurrent_regularizer, bias_regularizer, dropout, recurrent_dropout, seed,
+            owner=type(self).__name__,
         )  # fmt: skip
         super().__init__(
             cell,
