@@ -12,7 +12,12 @@ from __future__ import annotations
 
 from pellucid.plot.classification import confusion_matrix, precision_recall, roc
 from pellucid.plot.curves import learning_curves
+from pellucid.plot.descent import learning_rates, race
 from pellucid.plot.functions import activation
 from pellucid.plot.regression import predicted, residuals
+from pellucid.plot.surface import loss_surface, paraboloid
 
-__all__ = ["activation", "confusion_matrix", "learning_curves", "precision_recall", "predicted", "residuals", "roc"]
+__all__ = [
+    "activation", "confusion_matrix", "learning_curves", "learning_rates", "loss_surface", "paraboloid",
+    "precision_recall", "predicted", "race", "residuals", "roc",
+]  # fmt: skip

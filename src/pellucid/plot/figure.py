@@ -98,7 +98,7 @@ def _kinds(ax: Any) -> str:
 def dress(ax: Axes, title: str = "", x: str = "", y: str = "", lines: str = "y") -> None:
     """Title, labels and grid lines of an axes (`lines`: along "x", "y", "both" or none, "")."""
     if title:
-        ax.set_title(_wrapped(title, ax))
+        ax.set_title(_wrapped(title, ax), loc="left")
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     if ax.name != "rectilinear":
