@@ -1,8 +1,7 @@
 """Every code block of the README and of docs/ runs, page by page, in a temporary folder, and prints what the page says.
 
-`python` blocks share one namespace per page; `sh` blocks run in bash, where `pip` and `pytest` do nothing. A `text`
-block right after one is what it prints, with `…` for anything; after `sh` all numbers count as equal, because timings
-and the last digits of training differ between machines. A comment between the two says that they are not compared.
+What a block is, and what it is to print, stands in docs/pages.py. Besides, in `sh` blocks `pip` and `pytest` do
+nothing, and all numbers count as equal, because timings and the last digits of training differ between machines.
 """
 
 from __future__ import annotations
@@ -11,53 +10,21 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import redirect_stdout
 from importlib.util import find_spec
-from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import pellucid
 from pellucid import ops
-from pellucid.errors import PellucidError
 from pellucid.nn import layers
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != "benchmarks.md")]
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_NUMBER = re.compile(r"[-+−]?\d[\d,.]*(e[-+]?\d+)?")
+sys.path.append(str(ROOT / "docs"))
+from pages import blocks, draw, matches, pages, run_python  # noqa: E402 - found by the line above
 
-
-class Block(NamedTuple):
-    """A fenced block: its language, text, first line in the page, and the `text` block right after it, if any."""
-
-    language: str
-    text: str
-    line: int
-    expected: str | None
-
-
-def blocks(page: Path) -> list[Block]:
-    """The blocks of a page that run."""
-    text = page.read_text(encoding="utf-8")
-    found = list(_BLOCK.finditer(text))
-    result = []
-    for match, after in zip(found, [*found[1:], None], strict=False):
-        follows = after is not None and after[1] == "text" and not text[match.end() : after.start()].strip()
-        if match[1] in ("python", "sh"):
-            line = text.count("\n", 0, match.start()) + 2
-            result.append(Block(match[1], match[2], line, after[2] if follows and after else None))
-    return result
-
-
-def matches(expected: str, printed: str, numbers: bool) -> bool:
-    """Whether a text is as expected: blanks collapsed, `…` for anything, and numbers only where they are to count."""
-    if not numbers:
-        expected, printed = _NUMBER.sub("0", expected), _NUMBER.sub("0", printed)
-    parts = (re.escape(" ".join(part.split())) for part in expected.split("…"))
-    return re.fullmatch(r"\s*" + r".*?".join(parts) + r"\s*", " ".join(printed.split()), re.DOTALL) is not None
+PAGES = [ROOT / "README.md", *pages()]
+_FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -82,29 +49,28 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return clone
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page(page: Path, folder: Path) -> None:
+    text = page.read_text(encoding="utf-8")
     if page.name == "README.md" and not find_spec("pellucid._native"):
         pytest.skip("training with the defaults takes minutes without the engine")
+    downloaded = set(re.findall(r"datasets\.(\w+)", text)) - {"housing"}
+    if page.parent.name == "networks" and downloaded and not os.environ.get("PELLUCID_DATA"):
+        pytest.skip(f"the data are not here: {downloaded}")
+    if any(block.picture for block in blocks(text)):
+        pytest.importorskip("matplotlib").use("Agg")
     namespace: dict[str, object] = {"__name__": "__main__"}
-    for block in blocks(page):
+    for block in blocks(text):
         where = f"{page.relative_to(ROOT)}:{block.line}"
-        printed = (
-            run_python(block.text, namespace, where) if block.language == "python" else run_shell(block.text, where)
-        )
+        if block.language == "python":
+            printed, value = run_python(block.text, namespace, where)
+        else:
+            printed, value = run_shell(block.text, where), None
+        if block.picture:
+            draw(value, folder / block.picture.rpartition("/")[2])
         if block.expected is not None:
-            fits = matches(block.expected, printed, numbers=block.language == "python")
+            fits = matches(block.expected, printed, numbers=block.language == "python" and not block.varies)
             assert fits, f"{where} prints\n{printed}\nnot\n{block.expected}"
-
-
-def run_python(text: str, namespace: dict[str, object], where: str) -> str:
-    output = StringIO()
-    with redirect_stdout(output):
-        try:
-            exec(compile(text, where, "exec"), namespace)
-        except PellucidError as error:
-            print(f"pellucid.errors.{type(error).__name__}: {error}")
-    return output.getvalue()
 
 
 def run_shell(text: str, where: str) -> str:
@@ -116,12 +82,22 @@ def run_shell(text: str, where: str) -> str:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "docs" / "design" / "decisions.md"]:
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
-            if "://" not in target:
-                assert (page.parent / target).exists(), (
-                    f"{page.relative_to(ROOT)} links to {target}, which is not there"
-                )
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]:
+        text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+        for target, heading in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", text):
+            if "://" in target:
+                continue
+            place = page.parent / target if target else page
+            where = f"{page.relative_to(ROOT)} links to {target}#{heading}"
+            assert place.exists(), f"{where}, which is not there"
+            if heading and place.suffix == ".md":
+                assert heading in anchors(place), f"{where}, but there is no such heading"
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as links name them."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_matching() -> None:

@@ -30,11 +30,10 @@ class BytePairTokenizer:
     Source: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units", 2016; on bytes as in
     Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
 
-    ```
-    tokenizer = BytePairTokenizer(max_tokens=1000)
-    tokenizer.adapt(texts)
-    tokenizer.decode(tokenizer(["Once more unto the breach"]))  # ["Once more unto the breach"]
-    ```
+    >>> tokenizer = BytePairTokenizer(max_tokens=300)
+    >>> tokenizer.adapt(["Once more unto the breach, dear friends, once more"])
+    >>> tokenizer.decode(tokenizer(["a breach, more or less"]))
+    ['a breach, more or less']
     """
 
     def __init__(

@@ -1,0 +1,63 @@
+"""`.. public:: pellucid.layers`: every public name of a module, with what its docstring says; ops with their formulas.
+
+`:members:` adds the methods of classes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from types import ModuleType
+from typing import Any, ClassVar
+
+from docstrings import as_rest
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective
+
+import pellucid
+from pellucid.core.op import Op
+
+
+def public(module: ModuleType) -> dict[str, Any]:
+    """The classes, functions and ops that a module offers: those in `__all__` or without an underscore, and ours."""
+    names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
+    found = {name: getattr(module, name) for name in sorted(names)}
+    return {
+        name: item
+        for name, item in found.items()
+        if isinstance(item, Op)
+        or ((inspect.isclass(item) or inspect.isroutine(item)) and item.__module__.startswith("pellucid"))
+    }
+
+
+class Public(SphinxDirective):
+    """The entries of one module, each as autodoc or, for an op, its formula makes it."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {"members": directives.flag}
+
+    def run(self) -> list[nodes.Node]:
+        module = importlib.import_module(self.arguments[0])
+        lines = [f".. py:currentmodule:: {module.__name__}", ""]
+        above = [] if module is pellucid else pellucid.__all__  # described on the first page
+        for name in [name for name in public(module) if name not in above]:
+            item = getattr(module, name)
+            lines += entry(f"{module.__name__}.{name}", item, "members" in self.options)
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def entry(path: str, item: Any, members: bool) -> list[str]:
+    if isinstance(item, Op):
+        lines = [f".. py:function:: {path}({', '.join(item.inputs)})", ""]
+        formula = ["", ".. math::", "", f"   {item.latex}", ""] if item.latex else ["", f"``{item.formula}``", ""]
+        first, *rest = as_rest(inspect.getdoc(item) or "")
+        return lines + [f"   {line}" for line in [first, *formula, *rest]] + [""]
+    if inspect.isclass(item):
+        return [f".. autoclass:: {path}", *(["   :members:"] if members else []), ""]
+    return [f".. autofunction:: {path}", ""]
+
+
+def setup(app: Any) -> dict[str, bool]:
+    app.add_directive("public", Public)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
