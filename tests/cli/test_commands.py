@@ -27,7 +27,7 @@ def test_help_is_quick_and_light() -> None:
     assert all(name in done.stdout for name in ("train", "evaluate", "predict", "describe", "explain", "info", "130"))
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "describe", "explain", "info"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "describe", "explain", "diagram", "info"])
 def test_every_command_has_help(folder: Path, name: str) -> None:
     found = pellucid_(folder, name, "--help")
     assert found.code == 0
@@ -216,3 +216,20 @@ def test_info_without_the_engine(folder: Path) -> None:
     assert "default: numpy" in done.stdout
     assert "native" not in done.stdout
     assert "compiler" in done.stderr
+
+
+def test_diagram_draws_a_row(folder: Path, models: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "fruit.svg"
+    found = pellucid_(folder, "diagram", models["fruit"], "--data", "fruit.csv", "--row", 2, "--out", out)
+    assert found.code == 0, found.err
+    assert f"saved {out}" in found.err
+    text = out.read_text(encoding="utf-8")
+    assert text.startswith("<svg")
+    assert "grams" in text
+    assert "apple" in text
+    assert "value × weight" in text
+    words = pellucid_(folder, "diagram", models["fruit"])
+    assert words.out.startswith("The network table\nnumbers: input, 2 values")
+    wrong = pellucid_(folder, "diagram", models["fruit"], "--data", "fruit.csv", "--row", 2000)
+    assert wrong.code == 2
+    assert "200 rows" in wrong.err

@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": "Predict the target for each row of a table, as CSV.",
     "describe": "Show what the columns of a table mean, or what is in a model.",
     "explain": "Show how a prediction comes about, layer by layer, with all numbers.",
+    "diagram": "Draw a picture of a network: neurons, weights, and the values of one row.",
     "info": "Show executors, threads, instruction set and versions.",
 }
 

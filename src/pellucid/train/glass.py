@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from pellucid.errors import ArgumentError
 
 if TYPE_CHECKING:
     from pellucid.explain.trace import Trace
+    from pellucid.plot.diagram import Diagram
     from pellucid.train.model import Model
 
 
@@ -35,3 +37,33 @@ class Glass:
             raise ArgumentError("a step of training needs labels; give y beside x")
         model = cast("Model", self)
         return trace(open_model(model, x, y, sample_weight, training), None if exact else model.executor)
+
+    def diagram(
+        self,
+        trace: Trace | None = None,
+        show: str = "weights",
+        x: Any = None,
+        y: Any = None,
+        row: int = 0,
+        names: Mapping[str, Sequence[str]] | None = None,
+        title: str = "",
+    ) -> Diagram:
+        """A picture of the network, which notebooks show and `save` writes as .svg, .png, .pdf, .html or .txt.
+
+        With a trace, or examples `x` (and `y`), neurons show the values of example `row`. Thickness and colour of the
+        connections `show` "weights", "gradients" (of the loss, over all examples given) or "contributions" (value times
+        weight). `names` has labels for the elements of inputs and layers, by their names.
+
+        >>> import pellucid
+        >>> model = pellucid.Sequential([pellucid.Input((2,)), pellucid.layers.Dense(1, name="unit")])
+        >>> model.set_weights([[[1.0], [2.0]], [-1.0]])
+        >>> print(model.diagram(x=[[3.0, 4.0]], show="contributions", title="A neuron").text())
+        A neuron
+        input: input, 2 values (x₁ = 3, x₂ = 4)
+        unit: Dense, 1 value, from input (ŷ = 10); largest contribution 8 at kernel[1,0]
+        """
+        from pellucid.plot.diagram import draw, numbers_of
+        from pellucid.plot.diagram_items import Numbers
+
+        traced = self.trace(x, y) if trace is None and x is not None else trace
+        return draw(cast("Model", self), numbers_of(traced, row) if traced else Numbers(), show, names, title)
