@@ -16,6 +16,11 @@ struct Whole {
   floats load(const T* p) const {
     return PELLUCID_LEVEL::load(p);
   }
+  halves load_halves(const bfloat16* p) const {
+    halves x;
+    std::memcpy(&x, p, sizeof x);
+    return x;
+  }
   template <typename T>
   void store(T* p, floats x) const {
     PELLUCID_LEVEL::store(p, x);

@@ -73,8 +73,9 @@ class Window {
       place(row, {columns.begin, columns.end + distance_}, first);
       const bfloat16* const second = first + distance_ * share_ * groups_;
       const std::int64_t size = (columns.end - columns.begin) * pixel();
-      for (std::int64_t i = 0; i < size; i += lanes)
-        Tail(std::min(lanes, size - i)).store(to + i, join_pairs(first + i, second + i, lanes));
+      over_vectors(size, [&](const auto& part, std::int64_t i) {
+        part.store(to + i, join_pairs(part.load_halves(first + i), part.load_halves(second + i)));
+      });
     } else if (share_ % 2 == 0) {
       place(row, columns, reinterpret_cast<bfloat16*>(to));
     } else {

@@ -22,12 +22,9 @@ inline floats load_pairs(const bfloat16* p, std::int64_t count) {
   return x;
 }
 
-// Unit pairs of two rows of neighbours across the inner dimension, the first `count` (at most a vector) of each.
-inline floats join_pairs(const bfloat16* even, const bfloat16* odd, std::int64_t count) {
-  const Tail tail(std::min(count, lanes));
-  const words low = __builtin_convertvector(tail.load_halves(even), words);
-  const words high = odd ? __builtin_convertvector(tail.load_halves(odd), words) : words{};
-  return reinterpret_cast<floats>(low | high << 16);
+// Unit pairs of two rows of neighbours across the inner dimension.
+inline floats join_pairs(halves even, halves odd) {
+  return reinterpret_cast<floats>(__builtin_convertvector(even, words) | __builtin_convertvector(odd, words) << 16);
 }
 
 // One operand as the product sees it: element (k, j), j a row of x or a column of w, stands at k * inner + j * across.
@@ -38,19 +35,36 @@ struct Operand {
 };
 
 // Packs `width` neighbours from `first` on and the elements begin…end-1 of the inner dimension (`begin` even), as rows
-// of `stride` units (a multiple of lanes, at least width); the rest of a row is zero.
+// of `stride` units (a multiple of lanes, at least width); the rest of a row is zero. Vectors before the last are full.
+template <bool pairs, int vectors, typename T, typename Last>
+void pack_rows(const T* p, std::int64_t p_inner, std::int64_t elements, const Last& last, std::int64_t stride,
+               float* to) {
+  const auto each = [&](const auto& units) __attribute__((always_inline)) {
+    if constexpr (vectors == 2) store(to, units(Whole{}, p));
+    store(to + (vectors - 1) * lanes, units(last, p + (vectors - 1) * lanes));
+    to += stride;
+  };
+  if constexpr (pairs) {
+    for (; elements >= 2; elements -= 2, p += 2 * p_inner)
+      each([&](const auto& part, const T* at) __attribute__((always_inline)) {
+        return join_pairs(part.load_halves(at), part.load_halves(at + p_inner));
+      });
+    if (elements == 1) each([](const auto& part, const T* at) { return join_pairs(part.load_halves(at), halves{}); });
+  } else {
+    for (; elements > 0; --elements, p += p_inner)
+      each([](const auto& part, const T* at) __attribute__((always_inline)) { return part.load(at); });
+  }
+}
+
 template <bool pairs, typename T>
 void pack_across(const T* p, std::int64_t p_inner, std::int64_t elements, std::int64_t width, std::int64_t stride,
                  float* to) {
-  constexpr std::int64_t per_unit = pairs ? 2 : 1;
-  for (std::int64_t k = 0; k < elements; k += per_unit, p += per_unit * p_inner, to += stride) {
-    for (std::int64_t j = 0; j < width; j += lanes) {
-      if constexpr (pairs)
-        store(to + j, join_pairs(p + j, k + 1 < elements ? p + p_inner + j : nullptr, width - j));
-      else
-        store(to + j, load_units(p + j, width - j));
-    }
-  }
+  for (; width >= tile_columns; width -= tile_columns, p += tile_columns, to += tile_columns)
+    pack_rows<pairs, 2>(p, p_inner, elements, Whole{}, stride, to);
+  if (width > lanes)
+    pack_rows<pairs, 2>(p, p_inner, elements, Tail(width - lanes), stride, to);
+  else if (width > 0)
+    pack_rows<pairs, 1>(p, p_inner, elements, Tail(width), stride, to);
 }
 
 template <bool pairs, typename T>

@@ -44,7 +44,11 @@ class Packed final : public Kernel {
       const Range rows = share(product_.rows, row_part, row_parts_);
       const Range columns = share(product_.columns, column_part, column_parts_, tile_columns);
       const Range items = share(product_.batch, part / (row_parts_ * column_parts_), batch_parts_);
-      for (std::int64_t i = items.begin; i < items.end; ++i) multiply(item(product_, i), rows, columns, memory);
+      for (std::int64_t i = items.begin; i < items.end; ++i) {
+        Product product = item(product_, i);
+        if (row_part > 0) product.column_sums = nullptr;  // one part's work
+        multiply(product, rows, columns, memory);
+      }
     });
   }
 
@@ -117,8 +121,9 @@ class Packed final : public Kernel {
       const std::int64_t group_end = std::min(group + group_, columns.end);
       for (std::int64_t column = group; column < group_end; column += tile_columns) {
         const std::int64_t width = std::min(tile_columns, group_end - column);
-        pack_w_(p.w, column, width, block.elements.begin, block.elements.end, round_up(width, lanes),
-                w_memory + (column - group) * block_);
+        float* const panel = w_memory + (column - group) * block_;
+        pack_w_(p.w, column, width, block.elements.begin, block.elements.end, round_up(width, lanes), panel);
+        if (p.column_sums) sum_columns(tile_of(p, block, column, width, panel), pairs_, p.column_sums);
       }
       for (int t = 0; t < tiles; ++t) {
         const Range range = share(height, t, tiles);
@@ -128,31 +133,37 @@ class Packed final : public Kernel {
     }
   }
 
+  // A tile over a packed panel of w, but for its rows.
+  Tile tile_of(const Product& p, const Block& block, std::int64_t column, std::int64_t width,
+               const float* panel) const {
+    return {.x = nullptr,
+            .x_row = 1,
+            .x_inner = x_stride,
+            .w = panel,
+            .w_inner = round_up(width, lanes),
+            .inner = p.inner == 0 ? 0 : block.units,
+            .row = 0,
+            .column = column,
+            .width = width,
+            .first = block.begin == 0,
+            .last = block.begin + block.units == units_};
+  }
+
   // One row of tiles over packed panels of w.
   void multiply_rows(const Product& p, Range rows, Range columns, const Block& block, const float* x,
                      const float* w) const {
-    Tile tile{.x = x,
-              .x_row = 1,
-              .x_inner = x_stride,
-              .w = w,
-              .w_inner = tile_columns,
-              .inner = p.inner == 0 ? 0 : block.units,
-              .row = rows.begin,
-              .column = columns.begin,
-              .width = tile_columns,
-              .first = block.begin == 0,
-              .last = block.begin + block.units == units_};
-    if (x_direct_) {
-      tile.x = static_cast<const float*>(p.x.data) +
-               (rows.begin * p.x.across + block.elements.begin * p.x.inner) / per_unit_;
-      tile.x_row = p.x.inner == 1 ? p.x.across / per_unit_ : p.x.across;
-      tile.x_inner = p.x.inner;
-    }
-    const std::int64_t height = rows.end - rows.begin;
-    for (; tile.column < columns.end; tile.column += tile_columns, tile.w += tile_columns * block_) {
-      tile.width = std::min(tile_columns, columns.end - tile.column);
-      tile.w_inner = round_up(tile.width, lanes);
-      tile_function(pairs_, height, tile.w_inner / lanes)(tile, p.output);
+    for (std::int64_t column = columns.begin; column < columns.end; column += tile_columns) {
+      Tile tile = tile_of(p, block, column, std::min(tile_columns, columns.end - column),
+                          w + (column - columns.begin) * block_);
+      tile.row = rows.begin;
+      tile.x = x;
+      if (x_direct_) {
+        tile.x = static_cast<const float*>(p.x.data) +
+                 (rows.begin * p.x.across + block.elements.begin * p.x.inner) / per_unit_;
+        tile.x_row = p.x.inner == 1 ? p.x.across / per_unit_ : p.x.across;
+        tile.x_inner = p.x.inner;
+      }
+      tile_function(pairs_, rows.end - rows.begin, tile.w_inner / lanes)(tile, p.output);
     }
   }
 

@@ -14,7 +14,21 @@ struct Product {
   Operand x, w;  // across: the rows of x, the columns of w
   Output output;
   std::int64_t batch = 1, x_batch = 0, w_batch = 0, y_batch = 0;  // distances in elements
+  float* column_sums = nullptr;  // where the sums over the inner dimension of w go, if they are wanted
 };
+
+// The column sums as one more row of the product: a tile over the same w, whose row of x is all ones.
+inline void sum_columns(Tile tile, bool pairs, float* sums) {
+  static constexpr std::uint32_t one = 0x3f800000u, pair_of_ones = 0x3f803f80u;
+  float unit;
+  std::memcpy(&unit, pairs ? &pair_of_ones : &one, sizeof unit);
+  tile.x = &unit;
+  tile.x_row = tile.x_inner = tile.row = 0;
+  Output output;
+  output.y = output.partial = sums;
+  output.simple = true;
+  tile_function(pairs, 1, tile.width > lanes ? 2 : 1)(tile, output);
+}
 
 inline const void* offset(const void* data, Dtype dtype, std::int64_t elements) {
   return static_cast<const char*>(data) + elements * static_cast<std::int64_t>(item_size(dtype));

@@ -48,7 +48,10 @@ class Small final : public Kernel {
     if (packed_)
       pack<false, float>(product_.w, 0, product_.columns, 0, product_.inner, round_up(product_.columns, lanes),
                          packed_.get());
-    for (const Step& step : steps_) step.function(step.tile, product_.output);
+    for (const Step& step : steps_) {
+      step.function(step.tile, product_.output);
+      if (product_.column_sums && step.tile.row == 0) sum_columns(step.tile, false, product_.column_sums);
+    }
   }
 
  private:
@@ -74,7 +77,7 @@ class Dots final : public Kernel {
 
   static bool takes(const Product& p) {
     return Small::takes(p) && (p.columns == 1 || p.rows == 1) && (p.x.inner == 1 || p.inner == 1) &&
-           (p.w.inner == 1 || p.inner == 1) && !p.output.addend && !p.output.derivative;
+           (p.w.inner == 1 || p.inner == 1) && !p.output.addend && !p.output.derivative && !p.column_sums;
   }
 
   void run() override {

@@ -12,70 +12,6 @@
 namespace pellucid::PELLUCID_LEVEL {
 namespace {
 
-// The sums over the inner dimension of w, in float32: four interleaved chains per column, added in a fixed order.
-class ColumnSums {
- public:
-  ColumnSums() = default;
-  ColumnSums(const Product& p, const View& sums, int threads)
-      : w_(p.w),
-        inner_(p.inner),
-        columns_(p.columns),
-        to_(sums.as<float>()),
-        parts_(threads_for(static_cast<double>(p.inner * p.columns) * 1e-4, threads)) {}
-
-  void run() const {
-    if (!to_) return;
-    parallel(parts_, [this](int part) {
-      const Range range = share(columns_, part, parts_, lanes);
-      if (w_.dtype == Dtype::float32)
-        add_up(static_cast<const float*>(w_.data), range);
-      else
-        add_up(static_cast<const bfloat16*>(w_.data), range);
-    });
-  }
-
- private:
-  template <typename T>
-  void add_up(const T* w, Range range) const {
-    for (std::int64_t column = range.begin; column < range.end; column += lanes) {
-      const Tail tail(std::min(lanes, range.end - column));
-      const T* at = w + column * w_.across;
-      floats chain[4]{};
-      if (w_.across == 1) {
-        std::int64_t k = 0;
-        for (; k + 4 <= inner_; k += 4)
-          for (std::int64_t c = 0; c < 4; ++c) chain[c] += tail.load(at + (k + c) * w_.inner);
-        for (; k < inner_; ++k) chain[0] += tail.load(at + k * w_.inner);
-      } else {
-        for (std::int64_t j = 0; j < std::min(lanes, range.end - column); ++j)
-          chain[0][j] = row_sum(at + j * w_.across);
-      }
-      tail.store(to_ + column, (chain[0] + chain[1]) + (chain[2] + chain[3]));
-    }
-  }
-  template <typename T>
-  float row_sum(const T* row) const {
-    floats total{};
-    for (std::int64_t k = 0; k < inner_; k += lanes) total += Tail(std::min(lanes, inner_ - k)).load(row + k);
-    return sum(total);
-  }
-
-  Operand w_{};
-  std::int64_t inner_ = 0, columns_ = 0;
-  float* to_ = nullptr;
-  int parts_ = 1;
-};
-
-struct WithColumnSums final : Kernel {
-  WithColumnSums(std::unique_ptr<Kernel> p, const ColumnSums& s) : product(std::move(p)), sums(s) {}
-  void run() override {
-    sums.run();
-    if (product) product->run();
-  }
-  std::unique_ptr<Kernel> product;
-  ColumnSums sums;
-};
-
 std::int64_t leading(const View& view) {
   std::int64_t product = 1;
   for (std::size_t axis = 0; axis + 2 < view.rank(); ++axis) product *= view.shape[axis];
@@ -138,18 +74,29 @@ void give_derivative(Product& p, const View& derivative, const View& y) {
 
 // y with one column lies in memory as with one row: (x·w)ᵀ = wᵀ·xᵀ then has neighbouring columns to fill vectors with.
 Product with_long_rows(Product p) {
-  if (p.columns != 1 || p.rows == 1 || p.x.across != 1 || p.output.bias || p.batch != 1) return p;
+  if (p.columns != 1 || p.rows == 1 || p.x.across != 1 || p.output.bias || p.batch != 1 || p.column_sums) return p;
   std::swap(p.x, p.w);
   std::swap(p.rows, p.columns);
   p.output.columns = p.columns;
   return p;
 }
 
+#if defined(PELLUCID_ONEDNN)
+struct InTurn final : Kernel {
+  InTurn(std::unique_ptr<Kernel> a, std::unique_ptr<Kernel> b) : first(std::move(a)), second(std::move(b)) {}
+  void run() override {
+    first->run();
+    second->run();
+  }
+  std::unique_ptr<Kernel> first, second;
+};
+#endif
+
 std::unique_ptr<Kernel> choose(const Product& p, const std::string& algorithm, int threads) {
   const double multiplications = static_cast<double>(p.batch) * static_cast<double>(p.rows) *
                                  static_cast<double>(p.inner) * static_cast<double>(p.columns);
   const bool any = algorithm.empty();
-  if (p.inner == 0 && any) return std::make_unique<Packed>(p, 1);
+  if ((any && p.inner == 0) || p.rows == 0) return std::make_unique<Packed>(p, 1);
   if ((any || algorithm == "small") && Dots::takes(p) && (p.columns == 1 || !p.output.bias))
     return std::make_unique<Dots>(p);
   if ((any && Small::takes(p) && (multiplications < 1 << 18 || p.rows < tile_rows)) || algorithm == "small") {
@@ -161,7 +108,11 @@ std::unique_ptr<Kernel> choose(const Product& p, const std::string& algorithm, i
       p.x.dtype == Dtype::bfloat16 && bfloat16_unit() == std::string("amx") && multiplications > 1e6;
   if ((any && matrix_unit && OneDnn::takes(p)) || algorithm == "onednn") {
     require(OneDnn::takes(p), "matmul: algorithm onednn takes bfloat16 operands, or all float32");
-    return std::make_unique<OneDnn>(p, threads);
+    auto product = std::make_unique<OneDnn>(p, threads);
+    if (!p.column_sums) return product;
+    Product sums = p;
+    sums.rows = 0;
+    return std::make_unique<InTurn>(std::move(product), std::make_unique<Packed>(sums, threads));
   }
 #endif
   if (!any && algorithm != "packed") refuse("matmul: unknown algorithm '" + algorithm + "' (in this build)");
@@ -181,13 +132,13 @@ std::unique_ptr<Kernel> make_matmul(const Attributes& attributes, Views inputs, 
           "matmul: a second output comes with either column_sums or derivative");
   if (derivative) give_derivative(product, outputs[1], outputs[0]);
 
-  std::unique_ptr<Kernel> kernel;
-  if (product.batch * product.rows * product.columns > 0)
-    kernel = choose(with_long_rows(product), algorithm, context.threads);
-  if (!column_sums) return kernel;
-  require(outputs[1].dtype == Dtype::float32 && outputs[1].shape == Shape{product.columns} && product.batch == 1,
-          "matmul: column sums are float32, one per column, of a w without leading axes");
-  return std::make_unique<WithColumnSums>(std::move(kernel), ColumnSums(product, outputs[1], context.threads));
+  if (column_sums) {
+    require(outputs[1].dtype == Dtype::float32 && outputs[1].shape == Shape{product.columns} && product.batch == 1,
+            "matmul: column sums are float32, one per column, of a w without leading axes");
+    product.column_sums = outputs[1].as<float>();
+  }
+  if (product.batch * (product.rows + (column_sums ? 1 : 0)) * product.columns == 0) return nullptr;
+  return choose(with_long_rows(product), algorithm, context.threads);
 }
 
 }  // namespace
