@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pellucid.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from pellucid.explain.record import StepExplanation
     from pellucid.explain.trace import Trace
     from pellucid.plot.diagram import Diagram
     from pellucid.train.model import Model
@@ -67,3 +68,29 @@ class Glass:
 
         traced = self.trace(x, y) if trace is None and x is not None else trace
         return draw(cast("Model", self), numbers_of(traced, row) if traced else Numbers(), show, names, title)
+
+    def explain_step(
+        self, x: Any, y: Any, weight: str | Sequence[str] | None = None, sample_weight: Any = None
+    ) -> StepExplanation:
+        """One training step on some examples, opened: forward pass, loss, the chain rule from `weight` to the loss with
+        real numbers, and the update that the optimizer would make. It changes nothing in the model.
+
+        `weight` is "LAYER/NAME[i,j]" (or "LAYER/NAME" for its element with the largest gradient), or several of them;
+        by default every weight of a small network, and of a larger one that of each layer with the largest gradient.
+        Raises `UnknownNameError` or `ArgumentError` for a weight that there is not, listing what there is.
+
+        >>> import pellucid
+        >>> model = pellucid.Sequential([pellucid.Input((1,)), pellucid.layers.Dense(1)])
+        >>> model.set_weights([[[2.0]], [1.0]])
+        >>> model.compile(pellucid.optimizers.SGD(0.1), "mse")
+        >>> step = model.explain_step([[3.0]], [[5.0]])
+        >>> step.weights[0].gradient, round(step.weights[0].new, 3)
+        (12.0, 0.8)
+        """
+        from pellucid.explain.step import explain
+        from pellucid.train.opening import open_model
+
+        model = cast("Model", self)
+        opened = open_model(model, x, y, sample_weight, training=True)
+        losses = " + ".join(dict.fromkeys(loss.name for loss in model.need_objective().losses))
+        return explain(opened, model.name, type(model.optimizer).__name__, losses, weight)

@@ -41,7 +41,7 @@ def open_model(model: Model, x: Any, y: Any = None, sample_weight: Any = None, t
     layers = layers_of(goal.construction.calls, order([goal.loss, *goal.outputs]))
     parameters = model.trainable_variables
     weights = [parameter.tensor for parameter in parameters]
-    derivatives = derivatives_of(goal.loss, [*openable(goal.loss, goal.inputs, layers), *weights])
+    derivatives = derivatives_of(goal.loss, [goal.loss, *openable(goal.loss, goal.inputs, layers), *weights])
     updates = tuple(goal.construction.updates)
     if training:
         updates = (*objective.optimizer.apply([derivatives[weight] for weight in weights], parameters), *updates)

@@ -1,0 +1,171 @@
+"""What the values of an opened network are called.
+
+A small network of dense layers is named as in the articles: inputs x₁ x₂, weights w₁ w₂ … and biases b₁ … neuron by
+neuron, weighted sums z₁ …, hidden activations h₁ …, the output ŷ, the loss L. In any other network a value has the
+name of its layer: dense/kernel[3,5], dense/z[5] for a weighted sum, dense[5] for what the layer gives. A number above
+in brackets tells the example where there are several.
+
+Values with names are the **milestones** at which an explanation stops. What only moves or repeats elements has no name
+of its own, but for the network's inputs and outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import prod
+
+from pellucid.core.graph import Tensor, Variable
+from pellucid.core.sources import Feed, Read
+from pellucid.core.spec import known
+from pellucid.explain.expression import Symbol
+from pellucid.explain.opened import Opened, OpenLayer
+
+Index = tuple[int, ...]
+
+MOVES = (
+    "reshape",
+    "transpose",
+    "slice",
+    "broadcast_to",
+    "concatenate",
+    "flip",
+    "cast",
+    "stop_gradient",
+    "dilate",
+    "pad",
+)
+_SMALL = 40  # weights of a network that is named as in the articles
+_NEURONS = 12
+_LETTERS = {"pre_activation": "z"}
+_STATE = {"learning_rate": "η", "momentum": "m", "velocity": "v", "iteration": "steps"}
+
+
+@dataclass
+class Naming:
+    """The names of an opened network's values: `stems` by tensor, and `own` for single elements."""
+
+    batch: int
+    stems: dict[Tensor, str] = field(default_factory=dict)
+    own: dict[tuple[Tensor, Index], Symbol] = field(default_factory=dict)
+    weights: dict[str, tuple[Tensor, Variable]] = field(default_factory=dict)  # by LAYER/NAME
+
+    def __contains__(self, value: Tensor) -> bool:
+        return value in self.stems
+
+    def symbol(self, value: Tensor, index: Index) -> Symbol:
+        """The symbol of one element."""
+        if (value, index) in self.own:
+            return self.own[value, index]
+        if isinstance(value.node.op, Read):
+            return Symbol(self.stems[value], index)
+        example, rest = self.place(value, index)
+        return Symbol(self.stems[value], rest, example)
+
+    def place(self, value: Tensor, index: Index) -> tuple[int | None, Index]:
+        """The number of the example, where there are several, and the index without axes that have one place."""
+        shape = known(value.shape)
+        batched = bool(shape) and shape[0] == self.batch
+        rest = [
+            i for axis, (i, size) in enumerate(zip(index, shape, strict=True)) if size > 1 and (axis or not batched)
+        ]
+        return (index[0] + 1 if batched and self.batch > 1 else None), tuple(rest)
+
+
+def name(opened: Opened) -> Naming:
+    """The names of everything in a network that a reader can be told of."""
+    batch = known(next(iter(opened.inputs.values())).shape)[0]
+    naming = Naming(batch)
+    small = list(_neurons(opened))
+    for label, value in opened.inputs.items():
+        naming.stems[value] = "x" if len(opened.inputs) == 1 else label
+    for value in opened.labels:
+        naming.stems[value] = "y" if len(opened.labels) == 1 else _label(value)
+    for layer in opened.layers.values():
+        for label, variable in layer.weights.items():
+            path = f"{layer.name.split('@')[0]}/{label}"
+            if variable.tensor not in naming.stems:
+                naming.weights[path] = variable.tensor, variable
+                naming.stems[variable.tensor] = path
+    for layer in opened.layers.values():
+        for label, value in layer.parts.items():
+            naming.stems.setdefault(value, f"{layer.name}/{_LETTERS.get(label, label)}")
+        for place, value in enumerate(layer.outputs):
+            if value.node.op.name not in MOVES:
+                naming.stems.setdefault(value, layer.name if place == 0 else f"{layer.name}#{place + 1}")
+    for label, value in opened.outputs.items():
+        if len(opened.outputs) == 1 and value not in opened.inputs.values():
+            naming.stems[value] = "ŷ"
+        else:
+            naming.stems.setdefault(value, label)
+    if opened.loss is not None:
+        naming.stems[opened.loss] = "L"
+    _name_neurons(naming, opened, small)
+    return naming
+
+
+def state_letter(name: str) -> str:
+    """What a variable of the optimizer is called: m for its momentum."""
+    return _STATE.get(name, name)
+
+
+def _label(value: Tensor) -> str:
+    assert isinstance(value.node.op, Feed)
+    return value.node.op.label
+
+
+def _neurons(opened: Opened) -> Iterator[OpenLayer]:
+    """The layers of a network small enough to be named neuron by neuron; nothing for any other network."""
+    layers = list(opened.layers.values())
+    (*others,) = opened.inputs.values()
+    weights = sum(prod(variable.shape) for layer in layers for variable in layer.weights.values())
+    if len(others) != 1 or others[0].rank != 2 or weights > _SMALL or not weights:
+        return
+    value = others[0]
+    for layer in layers:
+        flat = layer.output.rank == 2 and layer.inputs == (value,) and len(layer.outputs) == 1
+        dense = set(layer.weights) in ({"kernel"}, {"kernel", "bias"}) and "pre_activation" in layer.parts
+        if not flat or not (dense or (not layer.weights and layer.output.shape == value.shape)):
+            return
+        value = layer.output
+    neurons = sum(known(layer.output.shape)[1] for layer in layers if layer.weights)
+    if [value] == list(opened.outputs.values()) and neurons <= _NEURONS:
+        yield from layers
+
+
+def _name_neurons(naming: Naming, opened: Opened, layers: list[OpenLayer]) -> None:
+    """Number weights, sums and activations neuron by neuron."""
+    neurons = sum(known(layer.output.shape)[1] for layer in layers if layer.weights)
+    count = sum(variable.shape[0] * variable.shape[1] for layer in layers for variable in layer.weights.values()
+                if len(variable.shape) == 2)  # fmt: skip
+    outputs = set(opened.outputs.values())
+    neuron = weight = first = 0
+    for value in (*opened.inputs.values(), *opened.labels, *outputs) if layers else ():
+        size = known(value.shape)[1] if value.rank == 2 else 1
+        for j in range(size if value.rank == 2 else 0):
+            _each(naming, value, j, Symbol(naming.stems[value], (j + 1,) if size > 1 else ()))
+    for layer in layers:
+        size = known(layer.output.shape)[1]
+        if layer.weights:
+            first = neuron
+            kernel, sums = layer.weights["kernel"], layer.parts["pre_activation"]
+            for j in range(size):
+                neuron += 1
+                number = (neuron,) if neurons > 1 else ()
+                for i in range(kernel.shape[0]):
+                    weight += 1
+                    naming.own[kernel.tensor, (i, j)] = Symbol("w", (weight,) if count > 1 else ())
+                if "bias" in layer.weights:
+                    naming.own[layer.weights["bias"].tensor, (j,)] = Symbol("b", number)
+                if sums not in outputs:
+                    _each(naming, sums, j, Symbol("z", number))
+        if layer.output not in outputs and layer.output not in layer.parts.values():
+            for j in range(size):
+                _each(naming, layer.output, j, Symbol("h", (first + j + 1,)))
+
+
+def _each(naming: Naming, value: Tensor, j: int, symbol: Symbol) -> None:
+    """One unit's symbol for every example."""
+    for row in range(naming.batch):
+        example = row + 1 if naming.batch > 1 else None
+        naming.own[value, (row, j)] = Symbol(symbol.letter, symbol.index, example)

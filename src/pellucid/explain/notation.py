@@ -1,0 +1,341 @@
+"""How expressions are printed: as text, LaTeX or MathML, with symbols or with the numbers they stand for.
+
+One walk over the tree (`Notation`) knows where brackets belong; each dialect says how its symbols, fractions and powers
+look. MathML needs no network and no script: browsers set it themselves.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pellucid.explain.expression import (
+    E,
+    Expression,
+    Function,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Rest,
+    Sum,
+    Symbol,
+)
+from pellucid.explain.page import escape
+
+_SUM, _SIGN, _PRODUCT, _POWER, _ATOM = range(5)
+_BELOW = str.maketrans("0123456789,", "₀₁₂₃₄₅₆₇₈₉,")
+_ABOVE = str.maketrans("0123456789-()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁽⁾")
+_GREEK = {"η": r"\eta", "σ": r"\sigma", "μ": r"\mu", "γ": r"\gamma", "β": r"\beta", "ŷ": r"\hat{y}"}
+
+
+def number(value: float) -> str:
+    """About five digits, thousands apart: 352,100 or −0.038214.
+
+    >>> number(352100.4), number(-0.0382142), number(2.0)
+    ('352,100', '−0.038214', '2')
+    """
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "−∞" if value < 0 else "∞"
+    size = abs(value)
+    if size >= 100_000:
+        text = f"{value:,.0f}" if size < 1e12 else f"{value:.4e}"
+    elif size >= 1000:
+        text = f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+    else:
+        text = f"{value + 0.0:,.5g}"
+    return f"−{text[1:]}" if text.startswith("-") else text
+
+
+class Notation:
+    """The walk; the dialect is the subclass."""
+
+    plus, minus, times = " + ", " − ", "·"
+
+    def write(self, expression: Expression, numbers: bool = False) -> str:
+        """The expression with symbols, or with `numbers` in their place."""
+        return self._write(expression, numbers)[0]
+
+    def equation(self, symbol: Symbol, *sides: Expression, numbers: bool = True) -> str:
+        """symbol = expression = the same in numbers = value; what would only repeat itself is left out."""
+        parts = [self.symbol(symbol)]
+        for expression in sides:
+            for text in (self.write(expression), self.write(expression, numbers=True)) if numbers else ():
+                if text != parts[-1]:
+                    parts.append(text)
+        value = self.number(sides[-1].value)
+        return self.joined([*parts, value] if parts[-1] != value else parts)
+
+    def joined(self, parts: list[str]) -> str:
+        return " = ".join(parts)
+
+    # What a dialect says
+
+    def symbol(self, symbol: Symbol) -> str:
+        raise NotImplementedError
+
+    def number(self, value: float) -> str:
+        raise NotImplementedError
+
+    def bracketed(self, text: str) -> str:
+        raise NotImplementedError
+
+    def fraction(self, top: Expression, bottom: Expression, numbers: bool) -> tuple[str, int]:
+        raise NotImplementedError
+
+    def power(self, base: str, exponent: Expression, numbers: bool) -> tuple[str, int]:
+        raise NotImplementedError
+
+    def function(self, name: str, parts: list[str]) -> str:
+        raise NotImplementedError
+
+    def rest(self, count: int) -> str:
+        raise NotImplementedError
+
+    def signed(self, text: str) -> str:
+        return f"{self.minus.strip()}{text}"
+
+    def begins_negative(self, text: str) -> bool:
+        return text.startswith("−")
+
+    def without_sign(self, text: str) -> str:
+        return text[1:]
+
+    # The walk
+
+    def _write(self, expression: Expression, numbers: bool) -> tuple[str, int]:
+        if isinstance(expression, Name):
+            return self._number(expression.value) if numbers else (self.symbol(expression.symbol), _ATOM)
+        if isinstance(expression, Number):
+            return self._number(expression.value)
+        if isinstance(expression, Rest):
+            return self._number(expression.value) if numbers else (self.rest(expression.count), _ATOM)
+        if isinstance(expression, Negative):
+            return self.signed(self._at_least(expression.part, _PRODUCT, numbers)), _SIGN
+        if isinstance(expression, Sum):
+            return self._sum(expression, numbers), _SUM
+        if isinstance(expression, Product):
+            first, *others = expression.parts
+            texts = [self._at_least(first, _SIGN, numbers), *(self._at_least(x, _PRODUCT, numbers) for x in others)]
+            return self.times.join(texts), _SIGN if self.begins_negative(texts[0]) else _PRODUCT
+        if isinstance(expression, Quotient):
+            return self.fraction(expression.top, expression.bottom, numbers)
+        if isinstance(expression, Power):
+            base = self.euler() if expression.base is E else self._at_least(expression.base, _ATOM, numbers)
+            return self.power(base, expression.exponent, numbers)
+        if isinstance(expression, Function):
+            return self._function(expression, numbers)
+        raise TypeError(f"no expression: {expression!r}")
+
+    def _sum(self, expression: Sum, numbers: bool) -> str:
+        text = ""
+        for part in expression.parts:
+            one, rank = self._write(part, numbers)
+            one = self.bracketed(one) if rank == _SUM else one
+            if not text:
+                text = one
+            elif self.begins_negative(one):
+                text += self.minus + self.without_sign(one)
+            else:
+                text += self.plus + one
+        return text
+
+    def _function(self, expression: Function, numbers: bool) -> tuple[str, int]:
+        if expression.name == "ln":
+            (part,) = expression.parts
+            return self.function("ln", [self._at_least(part, _ATOM, numbers)]), _PRODUCT
+        return self.function(expression.name, [self._write(part, numbers)[0] for part in expression.parts]), _ATOM
+
+    def _number(self, value: float) -> tuple[str, int]:
+        text = self.number(value)
+        return text, _SIGN if self.begins_negative(text) else _ATOM
+
+    def _at_least(self, expression: Expression, rank: int, numbers: bool) -> str:
+        text, own = self._write(expression, numbers)
+        return text if own >= rank else self.bracketed(text)
+
+    def euler(self) -> str:
+        return "e"
+
+
+class Text(Notation):
+    """Unicode for a terminal: w₁·x₁ + b₁, ∂L/∂w₁."""
+
+    def symbol(self, symbol: Symbol) -> str:
+        if symbol.by is not None:
+            return f"∂{self.symbol(Symbol(symbol.letter, symbol.index, symbol.example))}/∂{self.symbol(symbol.by)}"
+        place = ",".join(map(str, symbol.index))
+        if place:
+            place = place.translate(_BELOW) if symbol.is_short else f"[{place}]"
+        letter = symbol.letter.rstrip("′")
+        above = "" if symbol.example is None else f"({symbol.example})".translate(_ABOVE)
+        return f"{letter}{place}{'′' * (len(symbol.letter) - len(letter))}{above}"
+
+    def number(self, value: float) -> str:
+        return number(value)
+
+    def bracketed(self, text: str) -> str:
+        return f"({text})"
+
+    def fraction(self, top: Expression, bottom: Expression, numbers: bool) -> tuple[str, int]:
+        return f"{self._at_least(top, _PRODUCT, numbers)} / {self._at_least(bottom, _POWER, numbers)}", _PRODUCT
+
+    def power(self, base: str, exponent: Expression, numbers: bool) -> tuple[str, int]:
+        if isinstance(exponent, Number) and exponent.value == round(exponent.value):
+            return base + f"{exponent.value:.0f}".translate(_ABOVE), _POWER
+        text, rank = self._write(exponent, numbers)
+        return f"{base}^{text if rank == _ATOM else self.bracketed(text)}", _POWER
+
+    def function(self, name: str, parts: list[str]) -> str:
+        if name == "ln":
+            return f"ln {parts[0]}" if not parts[0].startswith("(") else f"ln{parts[0]}"
+        if name == "√":
+            return f"√({parts[0]})" if " " in parts[0] else f"√{parts[0]}"
+        return f"|{parts[0]}|" if name == "absolute" else f"{name}({', '.join(parts)})"
+
+    def rest(self, count: int) -> str:
+        return f"({count:,} more)"
+
+
+class Latex(Notation):
+    """LaTeX, for a formula environment."""
+
+    plus, minus, times = " + ", " - ", r" \cdot "
+
+    def symbol(self, symbol: Symbol) -> str:
+        if symbol.by is not None:
+            top = self.symbol(Symbol(symbol.letter, symbol.index, symbol.example))
+            return rf"\frac{{\partial {top}}}{{\partial {self.symbol(symbol.by)}}}"
+        letter = symbol.letter.rstrip("′")
+        shown = _GREEK.get(letter, letter) if len(letter) == 1 else rf"\mathtt{{{escaped_latex(letter)}}}"
+        place = ",".join(map(str, symbol.index))
+        below = f"_{{{escaped_latex(place)}}}" if place else ""
+        primes = r"\prime " * (len(symbol.letter) - len(letter))
+        above = "" if symbol.example is None else f"({symbol.example})"
+        return f"{shown}{below}" + (f"^{{{primes}{above}}}" if primes or above else "")
+
+    def number(self, value: float) -> str:
+        text = number(value).replace("−", "-").replace("∞", r"\infty").replace(",", "{,}")
+        if "e" in text:
+            digits, exponent = text.split("e")
+            return rf"{digits} \cdot 10^{{{int(exponent)}}}"
+        return text if text != "NaN" else r"\mathrm{NaN}"
+
+    def bracketed(self, text: str) -> str:
+        return rf"\left({text}\right)"
+
+    def fraction(self, top: Expression, bottom: Expression, numbers: bool) -> tuple[str, int]:
+        return rf"\frac{{{self.write(top, numbers)}}}{{{self.write(bottom, numbers)}}}", _PRODUCT
+
+    def power(self, base: str, exponent: Expression, numbers: bool) -> tuple[str, int]:
+        return f"{base}^{{{self.write(exponent, numbers)}}}", _POWER
+
+    def function(self, name: str, parts: list[str]) -> str:
+        if name == "ln":
+            return rf"\ln {parts[0]}"
+        if name == "√":
+            return rf"\sqrt{{{parts[0]}}}"
+        if name == "absolute":
+            return rf"\left|{parts[0]}\right|"
+        shown = _GREEK.get(name) or rf"\operatorname{{{escaped_latex(name).replace('′', chr(39))}}}"
+        return rf"{shown}\left({', '.join(parts)}\right)"
+
+    def rest(self, count: int) -> str:
+        return rf"(\text{{{count} more}})"
+
+    def signed(self, text: str) -> str:
+        return f"-{text}"
+
+    def begins_negative(self, text: str) -> bool:
+        return text.startswith("-")
+
+
+class MathML(Notation):
+    """MathML elements; `formula` puts them into a `math` element."""
+
+    plus, minus, times = "<mo>+</mo>", "<mo>−</mo>", "<mo>·</mo>"
+
+    def formula(self, text: str) -> str:
+        """A formula that stands alone."""
+        return f'<div class="formula"><math display="block">{text}</math></div>'
+
+    def inline(self, text: str) -> str:
+        """A formula within a line."""
+        return f"<math>{text}</math>"
+
+    def joined(self, parts: list[str]) -> str:
+        return "<mo>=</mo>".join(f"<mrow>{part}</mrow>" for part in parts)
+
+    def symbol(self, symbol: Symbol) -> str:
+        if symbol.by is not None:
+            top = self.symbol(Symbol(symbol.letter, symbol.index, symbol.example))
+            by = self.symbol(symbol.by)
+            return f"<mfrac><mrow><mo>∂</mo>{top}</mrow><mrow><mo>∂</mo>{by}</mrow></mfrac>"
+        letter = symbol.letter.rstrip("′")
+        shown = f"<mi>{escape(letter)}</mi>" if len(letter) == 1 else f"<mtext>{escape(letter)}</mtext>"
+        if letter == "ŷ":
+            shown = '<mover accent="true"><mi>y</mi><mo>^</mo></mover>'
+        place = ",".join(map(str, symbol.index))
+        below = f"<mn>{escape(place)}</mn>" if place else ""
+        primes = "′" * (len(symbol.letter) - len(letter))
+        above = primes + ("" if symbol.example is None else f"({symbol.example})")
+        if below and above:
+            return f"<msubsup>{shown}{below}<mo>{above}</mo></msubsup>"
+        if above:
+            return f"<msup>{shown}<mo>{above}</mo></msup>"
+        return f"<msub>{shown}{below}</msub>" if below else shown
+
+    def number(self, value: float) -> str:
+        text = number(value)
+        if "e" in text:
+            digits, exponent = text.split("e")
+            return (
+                f"{self.number(float(digits.replace('−', '-')))}<mo>·</mo>"
+                f"<msup><mn>10</mn><mrow>{self.number(float(exponent))}</mrow></msup>"
+            )
+        return f"<mo>−</mo><mn>{text[1:]}</mn>" if text.startswith("−") else f"<mn>{text}</mn>"
+
+    def bracketed(self, text: str) -> str:
+        return f'<mrow><mo fence="true">(</mo>{text}<mo fence="true">)</mo></mrow>'
+
+    def fraction(self, top: Expression, bottom: Expression, numbers: bool) -> tuple[str, int]:
+        return (
+            f"<mfrac><mrow>{self.write(top, numbers)}</mrow><mrow>{self.write(bottom, numbers)}</mrow></mfrac>",
+            _PRODUCT,
+        )
+
+    def power(self, base: str, exponent: Expression, numbers: bool) -> tuple[str, int]:
+        return f"<msup><mrow>{base}</mrow><mrow>{self.write(exponent, numbers)}</mrow></msup>", _POWER
+
+    def function(self, name: str, parts: list[str]) -> str:
+        if name == "√":
+            return f"<msqrt>{parts[0]}</msqrt>"
+        if name == "ln":
+            return f"<mrow><mi>ln</mi><mspace width='0.2em'></mspace>{parts[0]}</mrow>"
+        if name == "absolute":
+            return f"<mrow><mo>|</mo>{parts[0]}<mo>|</mo></mrow>"
+        return f"<mrow><mi>{escape(name)}</mi>{self.bracketed('<mo>,</mo>'.join(parts))}</mrow>"
+
+    def rest(self, count: int) -> str:
+        return f"<mtext>({count:,} more)</mtext>"
+
+    def signed(self, text: str) -> str:
+        return f"<mo>−</mo>{text}"
+
+    def begins_negative(self, text: str) -> bool:
+        return text.startswith("<mo>−</mo>")
+
+    def without_sign(self, text: str) -> str:
+        return text.removeprefix("<mo>−</mo>")
+
+    def euler(self) -> str:
+        return "<mi>e</mi>"
+
+
+def escaped_latex(text: str) -> str:
+    """A name as LaTeX takes it."""
+    return "".join(f"\\{letter}" if letter in "_%#&$" else letter for letter in text)
+
+
+TEXT, LATEX, MATHML = Text(), Latex(), MathML()

@@ -1,0 +1,163 @@
+"""`StepExplanation`: one training step opened, as plain data that renders itself as text, HTML, LaTeX or JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from pellucid.errors import ArgumentError
+from pellucid.explain.expression import Expression, Symbol
+
+
+@dataclass(frozen=True)
+class Equation:
+    """symbol = expression."""
+
+    symbol: Symbol
+    expression: Expression
+
+    @property
+    def value(self) -> float:
+        return self.expression.value
+
+
+@dataclass(frozen=True)
+class LayerStep:
+    """One use of a layer: the equations of its units, those that matter most where there are many.
+
+    `shape` is that of what the layer gives for one example; `hidden` how many units are not shown; `aside` the values
+    that the equations call s₁, s₂, ….
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    equations: tuple[Equation, ...]
+    hidden: int = 0
+    aside: tuple[Equation, ...] = ()
+
+
+@dataclass(frozen=True)
+class LocalDerivative:
+    """∂of/∂by = formula."""
+
+    of: Symbol
+    by: Symbol
+    formula: Expression
+
+    @property
+    def value(self) -> float:
+        return self.formula.value
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way from a weight to the loss: the values on it, and its local derivatives, those next to the loss first."""
+
+    symbols: tuple[Symbol, ...]
+    derivatives: tuple[LocalDerivative, ...]
+
+    @property
+    def product(self) -> float:
+        """The product of the local derivatives: this way's part of the gradient."""
+        return math.prod(one.value for one in self.derivatives)
+
+
+@dataclass(frozen=True)
+class WeightStep:
+    """One weight: its ways to the loss, whose products add up to its gradient, and what the optimizer makes of it.
+
+    `rest` is the sum of the products of all ways that are not shown; 0 where `complete`. `update` are the equations of
+    the optimizer's running averages and, last, of the new weight.
+    """
+
+    name: str
+    symbol: Symbol
+    value: float
+    gradient: float
+    paths: tuple[Path, ...]
+    rest: float
+    complete: bool
+    update: tuple[Equation, ...]
+    aside: tuple[Equation, ...] = ()
+
+    @property
+    def new(self) -> float:
+        """The weight after the step."""
+        return self.update[-1].value
+
+
+@dataclass(frozen=True)
+class StepExplanation:
+    """One training step, opened: forward pass, loss, the chain rule for some weights, and their updates.
+
+    It prints as text in a terminal and shows itself in a notebook; `html`, `latex` and `to_json` render it, and `save`
+    writes the form that a file's suffix asks for.
+    """
+
+    model: str
+    examples: int
+    optimizer: str
+    inputs: tuple[Equation, ...]
+    layers: tuple[LayerStep, ...]
+    loss_name: str
+    loss: Equation
+    loss_aside: tuple[Equation, ...]
+    weights: tuple[WeightStep, ...]
+    rule: str = ""
+    legend: dict[str, str] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """For a terminal."""
+        from pellucid.explain.step_text import render
+
+        return render(self)
+
+    def html(self) -> str:
+        """A page that opens offline; layers and weights unfold."""
+        from pellucid.explain.step_html import render
+
+        return render(self)
+
+    def latex(self) -> str:
+        """Formulas for a paper: the body of a document that uses amsmath."""
+        from pellucid.explain.step_latex import render
+
+        return render(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: every formula as text and as LaTeX, every number in full."""
+        from pellucid.explain.step_json import render
+
+        return render(self)
+
+    def save(self, path: str | FilePath) -> None:
+        """Write .txt, .html, .tex or .json; raises `ArgumentError` for another suffix."""
+        path = FilePath(path)
+        forms: dict[str, Callable[[], str]] = {
+            ".txt": self.text,
+            ".html": self.html,
+            ".tex": self.latex,
+            ".json": lambda: json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n",
+        }
+        if path.suffix not in forms:
+            raise ArgumentError(f"cannot save an explanation as {path.name!r}; end it in {', '.join(forms)}")
+        path.write_text(forms[path.suffix](), encoding="utf-8")
+
+    def _repr_html_(self) -> str:
+        from pellucid.explain.page import fragment
+        from pellucid.explain.step_html import body
+
+        return fragment(body(self))
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        names = ", ".join(weight.name for weight in self.weights[:3]) + (", …" if len(self.weights) > 3 else "")
+        examples = "1 example" if self.examples == 1 else f"{self.examples} examples"
+        return f"StepExplanation({self.model}, {examples}, loss {self.loss.value:.5g}, weights {names})"

@@ -1,0 +1,106 @@
+"""A training step as text for a terminal: forward pass, loss, then for each weight its paths and its update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pellucid.explain.expression import Product, Symbol, multiply
+from pellucid.explain.notation import TEXT, number
+from pellucid.explain.record import Equation, LayerStep, Path, StepExplanation, WeightStep
+
+_OPENED = 3  # paths that are shown with each local derivative
+
+
+def render(step: StepExplanation) -> str:
+    """The whole step."""
+    examples = "1 example" if step.examples == 1 else f"{step.examples} examples"
+    head = f"One training step of {step.model} on {examples}, optimizer {step.optimizer}"
+    parts = [f"{head}\n{'═' * len(head)}"]
+    if step.inputs:
+        parts.append(_title("Inputs") + "\n" + _inputs(step.inputs))
+    parts.append(_title("Forward pass"))
+    parts += [_layer(layer) for layer in step.layers]
+    parts.append(_title(f"Loss: {step.loss_name}") + "\n" + _equations([step.loss]) + _aside(step.loss_aside))
+    parts.append(
+        _title("Backward pass and update") + (f"\n   The rule of {step.optimizer}: {step.rule}" if step.rule else "")
+    )
+    parts += [_weight(weight) for weight in step.weights]
+    if step.legend:
+        parts.append(_title("Where") + "\n" + _table([[name, "= " + text] for name, text in step.legend.items()]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _title(text: str) -> str:
+    return f"── {text} " + "─" * max(3, 66 - len(text))
+
+
+def _inputs(equations: Sequence[Equation]) -> str:
+    return "   " + "   ".join(f"{TEXT.symbol(one.symbol)} = {number(one.value)}" for one in equations)
+
+
+def _layer(layer: LayerStep) -> str:
+    size = " × ".join(map(str, layer.shape)) or "1"
+    hidden = f"\n   … and {layer.hidden:,} more values" if layer.hidden else ""
+    return f"{layer.name} ({layer.kind}, {size})\n{_equations(layer.equations)}{_aside(layer.aside)}{hidden}"
+
+
+def _aside(equations: Sequence[Equation]) -> str:
+    return f"\n   where\n{_equations(equations, '     ')}" if equations else ""
+
+
+def _equations(equations: Iterable[Equation], indent: str = "   ") -> str:
+    return "\n".join(indent + TEXT.equation(one.symbol, one.expression) for one in equations)
+
+
+def _weight(weight: WeightStep) -> str:
+    symbol, lines = TEXT.symbol(weight.symbol), []
+    alias = f" ({weight.name})" if symbol != weight.name else ""
+    lines.append(f"{symbol}{alias} = {number(weight.value)}")
+    gradient = TEXT.symbol(Symbol("L", by=weight.symbol))
+    count = len(weight.paths)
+    for path in weight.paths[:_OPENED]:
+        lines += [
+            "",
+            *(f"   {line}" for line in _path(path, gradient if count == 1 and weight.complete else "product")),
+        ]
+    if count > _OPENED:
+        lines += ["", "   Further paths"]
+        others = [[" → ".join(map(TEXT.symbol, path.symbols)), number(path.product)] for path in weight.paths[_OPENED:]]
+        lines.append(_table(others, "     "))
+    if count != 1 or not weight.complete:
+        rest = "" if weight.complete else f", all other paths {number(weight.rest)}"
+        shown = " + ".join(number(path.product) for path in weight.paths[:4]) + (" + …" if count > 4 else "")
+        lines += ["", f"   {gradient} = sum over paths = {shown}{rest}"]
+        lines.append(f"   {gradient} = {number(weight.gradient)}")
+    if weight.update:
+        lines += ["", "   Update", _equations(weight.update, "     ")]
+        if weight.aside:
+            lines.append("   where\n" + _equations(weight.aside, "     "))
+    return "\n".join(lines)
+
+
+def _path(path: Path, result: str) -> list[str]:
+    """A path as its values, a table of its local derivatives, and their product."""
+    rows = [
+        [f"∂{TEXT.symbol(one.of)}/∂{TEXT.symbol(one.by)}", f"= {TEXT.write(one.formula)}", f"= {number(one.value)}"]
+        for one in path.derivatives
+    ]
+    for row in rows:
+        if row[1] == row[2]:
+            row[1] = ""
+    product = multiply(one.formula for one in path.derivatives)
+    lines = ["Path " + " → ".join(map(TEXT.symbol, path.symbols)), *_table(rows, "  ").splitlines()]
+    written = TEXT.write(product)
+    middle = (
+        f"{written} = {TEXT.write(product, numbers=True)}" if isinstance(product, Product) and len(written) < 90 else ""
+    )
+    lines.append(f"  {result} = {middle + ' = ' if middle else ''}{number(path.product)}")
+    return lines
+
+
+def _table(rows: Sequence[Sequence[str]], indent: str = "   ") -> str:
+    widths = [min(60, max(map(len, column))) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    )

@@ -1,0 +1,120 @@
+"""One training step, opened: the student network as its article derives it, and the four renderings."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy
+import pytest
+
+import pellucid
+from pellucid.errors import ArgumentError, UnknownNameError
+from pellucid.explain.notation import TEXT
+from pellucid.layers import Dense
+from pellucid.optimizers import SGD
+
+X = numpy.array([[2, 5], [4, 6], [6, 7], [8, 8], [3, 4], [7, 6]], dtype="float32")
+Y = numpy.array([[0], [0], [1], [1], [0], [1]], dtype="float32")
+
+
+def student() -> pellucid.Model:
+    """2 inputs, 2 hidden neurons, 1 output; the first student starts at ŷ = 0.633."""
+    model = pellucid.Sequential(
+        [pellucid.Input((2,)), Dense(2, "relu", name="hidden"), Dense(1, "sigmoid", name="pass")], name="student"
+    )
+    model.set_weights([[[0.5, -0.2], [0.1, 0.3]], [0.0, 0.1], [[0.7], [-0.5]], [0.0951]])
+    model.compile(SGD(0.1), "binary_crossentropy")
+    return model
+
+
+def test_the_student_network_is_derived_as_in_its_article() -> None:
+    text = student().explain_step(X[:1], Y[:1]).text()
+    for line in (
+        "z₁ = w₁·x₁ + w₂·x₂ + b₁ = 0.5·2 + 0.1·5 + 0 = 1.5",
+        "z₂ = w₃·x₁ + w₄·x₂ + b₂ = −0.2·2 + 0.3·5 + 0.1 = 1.2",
+        "h₁ = ReLU(z₁) = ReLU(1.5) = 1.5",
+        "z₃ = w₅·h₁ + w₆·h₂ + b₃ = 0.7·1.5 − 0.5·1.2 + 0.0951 = 0.5451",
+        "ŷ = σ(z₃) = σ(0.5451) = 0.633",
+        "L = −(y·ln ŷ + (1 − y)·ln(1 − ŷ)) = −(0·ln 0.633 + (1 − 0)·ln(1 − 0.633)) = 1.0024",
+        "Path w₁ → z₁ → h₁ → z₃ → ŷ → L",
+        "∂L/∂w₁ = (ŷ − y)·w₅·ReLU′(z₁)·x₁ = (0.633 − 0)·0.7·ReLU′(1.5)·2 = 0.8862",
+        "∂L/∂w₄ = (ŷ − y)·w₆·ReLU′(z₂)·x₂",
+        "∂L/∂b₂ = (ŷ − y)·w₆·ReLU′(z₂) =",
+        "∂L/∂w₅ = (ŷ − y)·h₁ = (0.633 − 0)·1.5 = 0.9495",
+        "w₁′ = w₁ − η·∂L/∂w₁ = 0.5 − 0.1·0.8862 = 0.41138",
+        "σ(x)      = 1 / (1 + e⁻ˣ)",
+    ):
+        assert line in text, line
+
+
+def test_every_gradient_and_update_by_hand() -> None:
+    model = student()
+    steps = {TEXT.symbol(weight.symbol): weight for weight in model.explain_step(X[:1], Y[:1]).weights}
+    d3 = 1 / (1 + math.exp(-(0.7 * 1.5 - 0.5 * 1.2 + 0.0951)))  # ŷ − y with y = 0
+    d1, d2 = d3 * 0.7, d3 * -0.5
+    expected = {"w₁": d1 * 2, "w₂": d1 * 5, "w₃": d2 * 2, "w₄": d2 * 5, "w₅": d3 * 1.5, "w₆": d3 * 1.2,
+                "b₁": d1, "b₂": d2, "b₃": d3}  # fmt: skip
+    assert list(steps) == list(expected)
+    for name, gradient in expected.items():
+        step = steps[name]
+        assert step.gradient == pytest.approx(gradient, rel=1e-6)
+        assert step.complete
+        assert sum(path.product for path in step.paths) == pytest.approx(gradient, rel=1e-6)
+        assert step.new == pytest.approx(step.value - 0.1 * gradient, rel=1e-6)
+
+
+def test_it_changes_nothing_and_foretells_train_on_batch() -> None:
+    model = student()
+    before = model.get_weights()
+    step = model.explain_step(X, Y)
+    assert [a.tolist() for a in model.get_weights()] == [a.tolist() for a in before]
+    assert model.optimizer.iterations == 0
+    model.train_on_batch(X, Y)
+    after = {f"{name}[{','.join(map(str, at))}]": float(array[at])
+             for name, array in zip(("hidden/kernel", "hidden/bias", "pass/kernel", "pass/bias"), model.get_weights(),
+                                    strict=True) for at in numpy.ndindex(array.shape)}  # fmt: skip
+    assert {weight.name: pytest.approx(weight.new, rel=1e-6, abs=1e-7) for weight in step.weights} == after
+
+
+def test_examples_are_told_apart() -> None:
+    step = student().explain_step(X, Y, weight="w1")
+    (weight,) = step.weights
+    assert [TEXT.symbol(symbol) for symbol in weight.paths[0].symbols][1:] in (
+        [f"z₁{n}", f"h₁{n}", f"z₃{n}", f"ŷ{n}", "L"] for n in ("⁽¹⁾", "⁽²⁾", "⁽³⁾", "⁽⁴⁾", "⁽⁵⁾", "⁽⁶⁾")
+    )
+    assert len(weight.paths) == 6
+    assert sum(path.product for path in weight.paths) == pytest.approx(weight.gradient, rel=1e-6)
+
+
+def test_four_renderings(tmp_path: Path) -> None:
+    step = student().explain_step(X[:1], Y[:1], weight=["w₁", "pass/bias[0]"])
+    assert repr(step).startswith("StepExplanation(student, 1 example, loss 1.0024")
+    step.save(tmp_path / "step.json")
+    record = json.loads((tmp_path / "step.json").read_text(encoding="utf-8"))
+    assert record["weights"][0]["paths"][0]["derivatives"][0]["formula"] == "ŷ − y"
+    assert record["weights"][0]["gradient"] == step.weights[0].gradient
+    step.save(tmp_path / "step.html")
+    page = (tmp_path / "step.html").read_text(encoding="utf-8")
+    assert "<math" in page
+    assert "://" not in page
+    assert step._repr_html_().startswith("<style>")
+    step.save(tmp_path / "step.tex")
+    latex = (tmp_path / "step.tex").read_text(encoding="utf-8")
+    assert r"\frac{\partial L}{\partial w_{1}} &= \left(\hat{y} - y\right) \cdot w_{5}" in latex
+    assert latex.count(r"\begin{align*}") == latex.count(r"\end{align*}")
+    step.save(tmp_path / "step.txt")
+    assert (tmp_path / "step.txt").read_text(encoding="utf-8") == str(step)
+    with pytest.raises(ArgumentError, match=r"\.txt, \.html, \.tex, \.json"):
+        step.save(tmp_path / "step.pdf")
+
+
+def test_bad_weights_list_what_there_is() -> None:
+    model = student()
+    with pytest.raises(UnknownNameError, match=r"did you mean 'hidden/kernel'\?.*pass/bias"):
+        model.explain_step(X[:1], Y[:1], weight="hiden/kernel[0,0]")
+    with pytest.raises(ArgumentError, match=r"shape \[2, 2\].*hidden/kernel\[1,1\]"):
+        model.explain_step(X[:1], Y[:1], weight="hidden/kernel[2,0]")
+    with pytest.raises(ArgumentError, match="give 1 number"):
+        model.explain_step(X[:1], Y[:1], weight="hidden/bias[0,0]")
