@@ -5,30 +5,17 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-from types import ModuleType
 from typing import Any, ClassVar
 
 from docstrings import as_rest
 from docutils import nodes
 from docutils.parsers.rst import directives
+from public import public
 from sphinx.util.docutils import SphinxDirective
 
 import pellucid
 from pellucid.core.op import Op
-
-
-def public(module: ModuleType) -> dict[str, Any]:
-    """The classes, functions and ops that a module offers: those in `__all__` or without an underscore, and ours."""
-    names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
-    found = {name: getattr(module, name) for name in sorted(names)}
-    return {
-        name: item
-        for name, item in found.items()
-        if isinstance(item, Op)
-        or ((inspect.isclass(item) or inspect.isroutine(item)) and item.__module__.startswith("pellucid"))
-    }
 
 
 class Public(SphinxDirective):
@@ -38,12 +25,12 @@ class Public(SphinxDirective):
     option_spec: ClassVar = {"members": directives.flag}
 
     def run(self) -> list[nodes.Node]:
-        module = importlib.import_module(self.arguments[0])
-        lines = [f".. py:currentmodule:: {module.__name__}", ""]
-        above = [] if module is pellucid else pellucid.__all__  # described on the first page
-        for name in [name for name in public(module) if name not in above]:
-            item = getattr(module, name)
-            lines += entry(f"{module.__name__}.{name}", item, "members" in self.options)
+        module = self.arguments[0]
+        found = public(module)
+        lines = [f".. py:currentmodule:: {module}", ""]
+        above = [] if module == "pellucid" else pellucid.__all__  # described on the first page
+        for name in [name for name in found if name not in above]:
+            lines += entry(f"{module}.{name}", found[name], "members" in self.options)
         return self.parse_text_to_nodes("\n".join(lines))
 
 

@@ -229,6 +229,12 @@ class Variable(Operand):
     `tensor` is the value as the graph reads it: at the start of the run, or inside a block `updated` after an update.
     Arithmetic and ops take the variable itself for it.
     `version` counts the calls of `assign`.
+
+    >>> import numpy
+    >>> w = Variable(numpy.array([1.0, 2.0]), "w")
+    >>> w.assign([3.0, 4.0])
+    >>> w.value, w.version
+    (array([3., 4.]), 1)
     """
 
     def __init__(self, value: numpy.ndarray, name: str, trainable: bool = True) -> None:

@@ -28,6 +28,15 @@ def read_wav(path: str | os.PathLike[str]) -> tuple[Samples, int]:
 
     Integers of 8, 16, 24 and 32 bits and floats of 32 and 64 are read; an integer is divided by the largest power of
     two of its kind, so that full scale is -1. Raises `DataError` with the file's name for anything else.
+
+    >>> import wave, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with wave.open(f"{folder}/a.wav", "wb") as file:
+    ...         file.setparams((1, 2, 8000, 0, "NONE", ""))
+    ...         file.writeframes(bytes(8000))
+    ...     samples, rate = read_wav(f"{folder}/a.wav")
+    >>> samples.shape, rate
+    ((4000, 1), 8000)
     """
     try:
         content = Path(path).read_bytes()
@@ -106,6 +115,8 @@ def audio_dataset_from_directory(
     [batch, classes] with `"categorical"`; None gives the recordings alone. To train on pictures of the sound, `map` a
     spectrogram over the stream: `stream.map(lambda x, y: (log_mel_spectrogram(x[..., 0], 8000), y))`.
     Raises `DataError` with the name of a file that is damaged or has another rate.
+
+    >>> training = audio_dataset_from_directory("sounds", sampling_rate=8000)  # doctest: +SKIP
     """
     expected = sampling_rate
 

@@ -78,7 +78,11 @@ def housing() -> Table:
 
 
 def housing_path() -> Path:
-    """The path of the shipped `housing.csv`."""
+    """The path of the shipped `housing.csv`.
+
+    >>> housing_path().name
+    'housing.csv'
+    """
     return Path(__file__).with_name("housing.csv")
 
 
@@ -107,6 +111,10 @@ def mnist() -> ImageSets:
 
     The test part has 10,000. Raises `DataError` when the files are neither present nor can be fetched, or are damaged.
     Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits" (CC BY-SA 3.0).
+
+    >>> (x, y), (x_test, y_test) = mnist()  # doctest: +SKIP
+    >>> x.shape, x_test.shape  # doctest: +SKIP
+    ((60000, 28, 28), (10000, 28, 28))
     """
     train_images, train_labels, test_images, test_labels = (_idx(file.read()) for file in _MNIST)
     return (train_images, train_labels), (test_images, test_labels)
@@ -137,6 +145,8 @@ def fashion_mnist() -> ImageSets:
 
     The classes are T-shirt/top, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot.
     Source: Xiao, Rasul, Vollgraf, "Fashion-MNIST", 2017 (Zalando SE, MIT).
+
+    >>> (x, y), (x_test, y_test) = fashion_mnist()  # doctest: +SKIP
     """
     train_images, train_labels, test_images, test_labels = (_idx(gzip.decompress(file.read())) for file in _FASHION)
     return (train_images, train_labels), (test_images, test_labels)
@@ -160,6 +170,8 @@ def cifar10() -> ImageSets:
 
     The classes are airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck.
     Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; free to use, with that citation.
+
+    >>> (x, y), (x_test, y_test) = cifar10()  # doctest: +SKIP
     """
     files = members(_CIFAR10.read(), r"cifar-10-batches-bin/(\w+_batch(?:_\d)?)\.bin")
     train = b"".join(files[f"data_batch_{number}"] for number in range(1, 6))
@@ -171,6 +183,8 @@ def cifar100(label_mode: str = "fine") -> ImageSets:
     """Small photographs, as `cifar10`, of 100 classes, or of 20 with `label_mode="coarse"`.
 
     Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; free to use, with that citation.
+
+    >>> (x, y), (x_test, y_test) = cifar100()  # doctest: +SKIP
     """
     if label_mode not in ("fine", "coarse"):
         raise ArgumentError(f'label_mode must be "fine" or "coarse", got {label_mode!r}')
@@ -208,6 +222,9 @@ def tiny_shakespeare() -> str:
     """Plays by Shakespeare as one text of 1,115,394 characters, 65 of them distinct.
 
     Source: A. Karpathy, char-rnn, 2015; public domain.
+
+    >>> tiny_shakespeare()[:14]  # doctest: +SKIP
+    'First Citizen:'
     """
     return _SHAKESPEARE.read().decode()
 
@@ -236,6 +253,10 @@ def sentence_polarity() -> TextSets:
 
     Of the 5,331 of each, every tenth is for testing: 9,596 to train and 1,066 to test, praise and blame by turns.
     Source: Pang and Lee, "Seeing stars", 2005 (movie-review-data, sentence polarity v1.0; for research).
+
+    >>> (texts, labels), (test_texts, test_labels) = sentence_polarity()  # doctest: +SKIP
+    >>> len(texts), len(test_texts)  # doctest: +SKIP
+    (9596, 1066)
     """
     files = _POLARITY.files()
     praise, blame = (files[name].decode().rstrip("\n").split("\n") for name in ("positive.txt", "negative.txt"))
@@ -261,6 +282,8 @@ def imdb_reviews() -> TextSets:
 
     Praise comes first: shuffle before holding rows out. Reading takes a while, as each review is a file of its own.
     Source: Maas et al., "Learning Word Vectors for Sentiment Analysis", 2011 (for research, with that citation).
+
+    >>> (texts, labels), (test_texts, test_labels) = imdb_reviews()  # doctest: +SKIP
     """
     files = members(_IMDB.read(), r"aclImdb/((?:train|test)/(?:pos|neg)/\d+_\d+\.txt)")
     sets = []
@@ -292,6 +315,10 @@ def multi30k() -> tuple[Pairs, Pairs, Pairs]:
     """Captions of photographs in English and German: `(en_train, de_train), (en_val, de_val), (en_test, de_test)`.
 
     There are 29,000, 1,014 and 1,000 pairs. Source: Elliott et al., "Multi30K", 2016 (for research and teaching).
+
+    >>> (english, german), validation, test = multi30k()  # doctest: +SKIP
+    >>> len(english)  # doctest: +SKIP
+    29000
     """
     train, validation, test = (
         (_lines(_MULTI30K[f"{part}.en"]), _lines(_MULTI30K[f"{part}.de"]))
@@ -324,6 +351,10 @@ def spoken_digits() -> tuple[Sounds, Sounds]:
 
     The recordings numbered 0 to 4 are for testing, as their makers say: 2,700 to train and 300 to test, sorted by name.
     Source: Jackson et al., Free Spoken Digit Dataset v1.0.10 (CC BY-SA 4.0).
+
+    >>> (sounds, labels), (test_sounds, test_labels) = spoken_digits()  # doctest: +SKIP
+    >>> len(sounds), len(test_sounds)  # doctest: +SKIP
+    (2700, 300)
     """
     from .audio import decode_wav
 
@@ -359,6 +390,10 @@ def monthly_sunspots() -> Series:
     """Mean numbers of sunspots by month, 1749 to 1983: the months, and 2,820 float32 numbers.
 
     Source: Andrews and Herzberg, "Data", 1985, from the Sunspot Index Data Center (WDC-SILSO).
+
+    >>> dates, spots = monthly_sunspots()  # doctest: +SKIP
+    >>> dates[0], float(spots[0])  # doctest: +SKIP
+    (np.datetime64('1749-01'), 58.0)
     """
     return _series(_SUNSPOTS)
 
@@ -368,6 +403,10 @@ def daily_min_temperatures() -> Series:
     """The lowest temperature of each day in Melbourne, 1981 to 1990, in °C: the days, and 3,650 float32 numbers.
 
     Source: Australian Bureau of Meteorology. The two 31 December of leap years are not in it.
+
+    >>> dates, degrees = daily_min_temperatures()  # doctest: +SKIP
+    >>> dates[0], float(degrees[0])  # doctest: +SKIP
+    (np.datetime64('1981-01-01'), 20.700000762939453)
     """
     return _series(_TEMPERATURES)
 

@@ -182,6 +182,8 @@ def text_dataset_from_directory(
     to `max_length` characters. Labels are int32 numbers [batch]; float32 [batch, 1] with `label_mode="binary"`;
     one-hot [batch, classes] with `"categorical"`; None gives the texts alone. `map` a `TextVectorization` over the
     stream before it is used to train. Raises `DataError` with the name of a file that cannot be read.
+
+    >>> training = text_dataset_from_directory("letters", batch_size=16)  # doctest: +SKIP
     """
 
     def read(paths: list[str]) -> NDArray[np.object_]:

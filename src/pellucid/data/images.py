@@ -51,6 +51,8 @@ def image_dataset_from_directory(
 
     Pixels are averaged where an image is made smaller, so that fine patterns leave no false ones; Keras picks some.
     Raises `DataError` with the name of a file that is damaged, `ArgumentError` for options.
+
+    >>> training = image_dataset_from_directory("photos", image_size=(64, 64))  # doctest: +SKIP
     """
     _need_known(color_mode, interpolation)
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
@@ -76,7 +78,10 @@ def read_image(
     interpolation: str = "bilinear",
     crop_to_aspect_ratio: bool = False,
 ) -> NDArray[np.uint8]:
-    """The pixels of an image file, uint8 [height, width, channels]; options as in `image_dataset_from_directory`."""
+    """The pixels of an image file, uint8 [height, width, channels]; options as in `image_dataset_from_directory`.
+
+    >>> read_image("cat.png").shape  # doctest: +SKIP
+    """
     _need_known(color_mode, interpolation)
     pillow = _pillow()
     try:

@@ -17,7 +17,11 @@ _entropy = numpy.random.SeedSequence()
 
 
 def set_global_seed(seed: int | None) -> None:
-    """Where initial weights without a seed of their own are drawn from, from now on."""
+    """Where initial weights without a seed of their own are drawn from, from now on.
+
+    >>> from pellucid.utils import set_random_seed
+    >>> set_random_seed(0)
+    """
     global _entropy
     _entropy = numpy.random.SeedSequence(seed)
 

@@ -38,6 +38,13 @@ class Layer:
 
     Args: `name`: unique in its network, made from the class where absent; `trainable`: whether training changes the
     weights; `input_shape` / `input_dim`: the shape of one example, for a first layer.
+
+    >>> class Double(Layer):
+    ...     def call(self, x):
+    ...         return x + x
+    >>> from pellucid.nn.layers import Input
+    >>> Double()(Input((3,))).shape
+    (None, 3)
     """
 
     parameters: ClassVar[Parameters]

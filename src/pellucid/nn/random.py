@@ -30,7 +30,11 @@ def normal(shape: Sequence[int | None], mean: float = 0.0, stddev: float = 1.0) 
 
 
 def uniform(shape: Sequence[int | None], minval: float = 0.0, maxval: float = 1.0) -> Tensor:
-    """Numbers drawn evenly from [minval, maxval): float32 of a shape."""
+    """Numbers drawn evenly from [minval, maxval): float32 of a shape.
+
+    >>> uniform((2, 3)).shape
+    (2, 3)
+    """
     drawn = _draw(ops.random_uniform, shape)
     return drawn if (minval, maxval) == (0.0, 1.0) else drawn * (maxval - minval) + minval
 

@@ -12,7 +12,11 @@ from pellucid.ops.elementwise import Gradients, Unary
 
 
 class Sigmoid(Unary):
-    """The logistic function, safe at any x."""
+    """The logistic function, safe at any x.
+
+    >>> sigmoid([-1.0, 0.0, 2.0]).numpy().round(3)
+    array([0.269, 0.5  , 0.881])
+    """
 
     name, formula, latex = "sigmoid", "y = 1 / (1 + e⁻ˣ)", r"y = \frac{1}{1 + e^{-x}}"
 
@@ -28,7 +32,11 @@ class Sigmoid(Unary):
 
 
 class Tanh(Unary):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    >>> tanh([-1.0, 0.0, 2.0]).numpy().round(3)
+    array([-0.762,  0.   ,  0.964])
+    """
 
     name, formula, latex = "tanh", "y = (eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)", r"y = \frac{e^{x} - e^{-x}}{e^{x} + e^{-x}}"
 
@@ -40,7 +48,11 @@ class Tanh(Unary):
 
 
 class Relu(Unary):
-    """The rectified linear unit; derivative 0 at 0."""
+    """The rectified linear unit; derivative 0 at 0.
+
+    >>> relu([-1.0, 0.0, 2.0]).numpy()
+    array([0., 0., 2.])
+    """
 
     name, formula, latex, kinks = "relu", "y = max(0, x)", r"y = \max(0, x)", (0.0,)
 
@@ -52,7 +64,11 @@ class Relu(Unary):
 
 
 class Softplus(Unary):
-    """The smooth rectifier, safe at any x."""
+    """The smooth rectifier, safe at any x.
+
+    >>> softplus([-1.0, 0.0, 2.0]).numpy().round(3)
+    array([0.313, 0.693, 2.127])
+    """
 
     name, formula, latex = "softplus", "y = ln(1 + eˣ)", r"y = \ln(1 + e^{x})"
 
@@ -64,7 +80,11 @@ class Softplus(Unary):
 
 
 class Step(Unary):
-    """The binary step, 1 where x > 0, NaN of NaN. Derivative 0, at 0 by choice: it learns nothing."""
+    """The binary step, 1 where x > 0, NaN of NaN. Derivative 0, at 0 by choice: it learns nothing.
+
+    >>> step([-1.0, 0.0, 2.0]).numpy()
+    array([0., 0., 1.])
+    """
 
     name, formula, latex, kinks = "step", "y = 1 if x > 0 else 0", r"y = [x > 0]", (0.0,)
     differentiable = False
@@ -74,7 +94,11 @@ class Step(Unary):
 
 
 class StraightThroughStep(Unary):
-    """The binary step whose derivative is chosen to be 1 where |x| ≤ 1, else 0. Bengio, Léonard, Courville 2013."""
+    """The binary step whose derivative is chosen to be 1 where |x| ≤ 1, else 0. Bengio, Léonard, Courville 2013.
+
+    >>> straight_through_step([-1.0, 0.0, 2.0]).numpy()
+    array([0., 0., 1.])
+    """
 
     name, formula, latex = "straight_through_step", "y = 1 if x > 0 else 0, dy/dx := 1 if |x| ≤ 1", r"y = [x > 0]"
     kinks = (0.0,)

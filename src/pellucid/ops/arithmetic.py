@@ -12,7 +12,11 @@ from pellucid.ops.elementwise import Binary, Gradients, Unary
 
 
 class Add(Binary):
-    """Sum of two values."""
+    """Sum of two values.
+
+    >>> add([1.0, 2.0], 10.0).numpy()
+    array([11., 12.])
+    """
 
     name, formula, latex = "add", "z = x + y", r"z = x + y"
     whole = True
@@ -25,7 +29,11 @@ class Add(Binary):
 
 
 class Subtract(Binary):
-    """Difference of two values."""
+    """Difference of two values.
+
+    >>> subtract([1.0, 2.0], 10.0).numpy()
+    array([-9., -8.])
+    """
 
     name, formula, latex = "subtract", "z = x - y", r"z = x - y"
     whole = True
@@ -38,7 +46,11 @@ class Subtract(Binary):
 
 
 class Multiply(Binary):
-    """Product of two values."""
+    """Product of two values.
+
+    >>> multiply([1.0, 2.0], 10.0).numpy()
+    array([10., 20.])
+    """
 
     name, formula, latex = "multiply", "z = x·y", r"z = x\,y"
     whole = True
@@ -52,7 +64,11 @@ class Multiply(Binary):
 
 
 class Divide(Binary):
-    """Quotient of two values."""
+    """Quotient of two values.
+
+    >>> divide([1.0, 2.0], 4.0).numpy()
+    array([0.25, 0.5 ])
+    """
 
     name, formula, latex = "divide", "z = x / y", r"z = \frac{x}{y}"
     domain = (0.5, 3.0)
@@ -66,7 +82,11 @@ class Divide(Binary):
 
 
 class Power(Binary):
-    """x to the power y. The derivative in y is taken as 0 where x ≤ 0, where it is not defined."""
+    """x to the power y. The derivative in y is taken as 0 where x ≤ 0, where it is not defined.
+
+    >>> power([2.0, 3.0], 2.0).numpy()
+    array([4., 9.])
+    """
 
     name, formula, latex = "power", "z = xʸ", r"z = x^{y}"
     domain = (0.3, 2.0)
@@ -88,7 +108,11 @@ class Power(Binary):
 
 
 class Maximum(Binary):
-    """The larger of two values; where they are equal each gets half of the derivative."""
+    """The larger of two values; where they are equal each gets half of the derivative.
+
+    >>> maximum([1.0, 5.0], 3.0).numpy()
+    array([3., 5.])
+    """
 
     name, formula, latex = "maximum", "z = max(x, y)", r"z = \max(x, y)"
     whole = True
@@ -103,7 +127,11 @@ class Maximum(Binary):
 
 
 class Minimum(Binary):
-    """The smaller of two values; where they are equal each gets half of the derivative."""
+    """The smaller of two values; where they are equal each gets half of the derivative.
+
+    >>> minimum([1.0, 5.0], 3.0).numpy()
+    array([1., 3.])
+    """
 
     name, formula, latex = "minimum", "z = min(x, y)", r"z = \min(x, y)"
     whole = True
@@ -118,7 +146,11 @@ class Minimum(Binary):
 
 
 class Negative(Unary):
-    """The value with its sign turned."""
+    """The value with its sign turned.
+
+    >>> negative([1.0, -2.0]).numpy()
+    array([-1.,  2.])
+    """
 
     name, formula, latex = "negative", "y = -x", r"y = -x"
     whole = True
@@ -131,7 +163,11 @@ class Negative(Unary):
 
 
 class Reciprocal(Unary):
-    """One over the value."""
+    """One over the value.
+
+    >>> reciprocal([2.0, -4.0]).numpy()
+    array([ 0.5 , -0.25])
+    """
 
     name, formula, latex = "reciprocal", "y = 1 / x", r"y = \frac{1}{x}"
     domain = (0.4, 3.0)
@@ -144,7 +180,11 @@ class Reciprocal(Unary):
 
 
 class Square(Unary):
-    """The value times itself."""
+    """The value times itself.
+
+    >>> square([-3.0, 0.5]).numpy()
+    array([9.  , 0.25])
+    """
 
     name, formula, latex = "square", "y = x²", r"y = x^2"
 
@@ -156,7 +196,11 @@ class Square(Unary):
 
 
 class Sqrt(Unary):
-    """The square root."""
+    """The square root.
+
+    >>> sqrt([4.0, 2.0]).numpy().round(3)
+    array([2.   , 1.414])
+    """
 
     name, formula, latex = "sqrt", "y = √x", r"y = \sqrt{x}"
     domain = (0.2, 4.0)
@@ -169,7 +213,11 @@ class Sqrt(Unary):
 
 
 class Absolute(Unary):
-    """The distance from zero; derivative 0 at 0."""
+    """The distance from zero; derivative 0 at 0.
+
+    >>> absolute([-2.0, 3.0]).numpy()
+    array([2., 3.])
+    """
 
     name, formula, latex, kinks = "absolute", "y = |x|", r"y = |x|", (0.0,)
 
@@ -181,7 +229,11 @@ class Absolute(Unary):
 
 
 class Sign(Unary):
-    """-1, 0 or 1; derivative 0."""
+    """-1, 0 or 1; derivative 0.
+
+    >>> sign([-3.0, 0.0, 5.0]).numpy()
+    array([-1.,  0.,  1.])
+    """
 
     name, formula, latex, kinks = "sign", "y = x / |x|, 0 at 0", r"y = \operatorname{sgn} x", (0.0,)
     differentiable = False
@@ -191,7 +243,11 @@ class Sign(Unary):
 
 
 class Floor(Unary):
-    """The largest whole number not above x; derivative 0."""
+    """The largest whole number not above x; derivative 0.
+
+    >>> floor([-1.5, 2.7]).numpy()
+    array([-2.,  2.])
+    """
 
     name, formula, latex = "floor", "y = ⌊x⌋", r"y = \lfloor x \rfloor"
     differentiable = False
@@ -201,7 +257,11 @@ class Floor(Unary):
 
 
 class Exp(Unary):
-    """e to the power x."""
+    """e to the power x.
+
+    >>> exp([-1.0, 0.0, 2.0]).numpy().round(3)
+    array([0.368, 1.   , 7.389])
+    """
 
     name, formula, latex = "exp", "y = eˣ", r"y = e^{x}"
 
@@ -213,7 +273,11 @@ class Exp(Unary):
 
 
 class Expm1(Unary):
-    """e to the power x, less 1: exact near 0."""
+    """e to the power x, less 1: exact near 0.
+
+    >>> expm1([-1.0, 0.0, 2.0]).numpy().round(3)
+    array([-0.632,  0.   ,  6.389])
+    """
 
     name, formula, latex = "expm1", "y = eˣ - 1", r"y = e^{x} - 1"
 
@@ -225,7 +289,11 @@ class Expm1(Unary):
 
 
 class Log(Unary):
-    """The natural logarithm."""
+    """The natural logarithm.
+
+    >>> log([1.0, 2.718281828]).numpy().round(3)
+    array([0., 1.])
+    """
 
     name, formula, latex = "log", "y = ln x", r"y = \ln x"
     domain = (0.1, 5.0)
@@ -238,7 +306,11 @@ class Log(Unary):
 
 
 class Log1p(Unary):
-    """The natural logarithm of 1 + x: exact near 0."""
+    """The natural logarithm of 1 + x: exact near 0.
+
+    >>> log1p([0.0, 1.0]).numpy().round(3)
+    array([0.   , 0.693])
+    """
 
     name, formula, latex = "log1p", "y = ln(1 + x)", r"y = \ln(1 + x)"
     domain = (-0.8, 4.0)
@@ -251,7 +323,11 @@ class Log1p(Unary):
 
 
 class Erf(Unary):
-    """The error function. Float64 by the standard library; Abramowitz & Stegun, ch. 7."""
+    """The error function. Float64 by the standard library; Abramowitz & Stegun, ch. 7.
+
+    >>> erf([-1.0, 0.0, 2.0]).numpy().round(3)
+    array([-0.843,  0.   ,  0.995])
+    """
 
     name, formula, latex = "erf", "y = 2/√π·∫₀ˣ exp(-t²) dt", r"y = \frac{2}{\sqrt\pi}\int_0^x e^{-t^2}\,dt"
 

@@ -38,6 +38,13 @@ def attention_scores(
     """p[i, j] = softmax over the keys j of scale·q[i]·k[j], 0 where a query does not see a key.
 
     Shapes and masks as for `attention`; the result is [b, heads, t, s].
+
+    >>> import numpy
+    >>> from pellucid.core.graph import tensor
+    >>> q = tensor(numpy.zeros((1, 2, 1, 4), "float32"))
+    >>> attention_scores(q, q, causal=True).numpy()[0, 0]
+    array([[1. , 0. ],
+           [0.5, 0.5]], dtype=float32)
     """
     if q.rank != 4 or k.rank != 4 or q.shape[2:] != k.shape[2:]:
         raise ShapeError(f"attention needs q and k of [b, t, heads, d], heads and d alike, got {q.spec} and {k.spec}")
@@ -63,5 +70,12 @@ def _broadcasts(mask: Shape, scores: Shape) -> bool:
 
 
 def combined(scores: Tensor, v: Tensor) -> Tensor:
-    """Σⱼ p[i, j]·v[j]: [b, heads, t, s], [b, s, heads, e] → [b, t, heads, e]."""
+    """Σⱼ p[i, j]·v[j]: [b, heads, t, s], [b, s, heads, e] → [b, t, heads, e].
+
+    >>> import numpy
+    >>> from pellucid.core.graph import tensor
+    >>> half = tensor(numpy.full((1, 1, 1, 2), 0.5, "float32"))
+    >>> combined(half, tensor(numpy.float32([[[[1.0]], [[3.0]]]]))).numpy()
+    array([[[[2.]]]], dtype=float32)
+    """
     return transpose(scores @ transpose(v, (0, 2, 1, 3)), (0, 2, 1, 3))

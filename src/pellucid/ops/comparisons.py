@@ -57,7 +57,11 @@ class Logical(Elementwise):
 
 
 class Equal(Comparison):
-    """Whether two values are the same."""
+    """Whether two values are the same.
+
+    >>> equal([1.0, 2.0], 2.0).numpy()
+    array([False,  True])
+    """
 
     name, formula, latex = "equal", "z = (x = y)", r"z = [x = y]"
 
@@ -66,7 +70,11 @@ class Equal(Comparison):
 
 
 class NotEqual(Comparison):
-    """Whether two values differ."""
+    """Whether two values differ.
+
+    >>> not_equal([1.0, 2.0], 2.0).numpy()
+    array([ True, False])
+    """
 
     name, formula, latex = "not_equal", "z = (x ≠ y)", r"z = [x \ne y]"
 
@@ -75,7 +83,11 @@ class NotEqual(Comparison):
 
 
 class Less(Comparison):
-    """Whether x is below y."""
+    """Whether x is below y.
+
+    >>> less([1.0, 2.0], 2.0).numpy()
+    array([ True, False])
+    """
 
     name, formula, latex = "less", "z = (x < y)", r"z = [x < y]"
 
@@ -84,7 +96,11 @@ class Less(Comparison):
 
 
 class LessEqual(Comparison):
-    """Whether x is at most y."""
+    """Whether x is at most y.
+
+    >>> less_equal([1.0, 2.0], 2.0).numpy()
+    array([ True,  True])
+    """
 
     name, formula, latex = "less_equal", "z = (x ≤ y)", r"z = [x \le y]"
 
@@ -93,7 +109,11 @@ class LessEqual(Comparison):
 
 
 class Greater(Comparison):
-    """Whether x is above y."""
+    """Whether x is above y.
+
+    >>> greater([1.0, 2.0], 1.0).numpy()
+    array([False,  True])
+    """
 
     name, formula, latex = "greater", "z = (x > y)", r"z = [x > y]"
 
@@ -102,7 +122,11 @@ class Greater(Comparison):
 
 
 class GreaterEqual(Comparison):
-    """Whether x is at least y."""
+    """Whether x is at least y.
+
+    >>> greater_equal([1.0, 2.0], 2.0).numpy()
+    array([False,  True])
+    """
 
     name, formula, latex = "greater_equal", "z = (x ≥ y)", r"z = [x \ge y]"
 
@@ -111,7 +135,11 @@ class GreaterEqual(Comparison):
 
 
 class Isfinite(Unary):
-    """Whether the value is neither infinite nor NaN."""
+    """Whether the value is neither infinite nor NaN.
+
+    >>> isfinite([1.0, float("inf")]).numpy()
+    array([ True, False])
+    """
 
     name, formula, latex, differentiable = "isfinite", "y = |x| < ∞", r"y = [|x| < \infty]", False
 
@@ -124,7 +152,11 @@ class Isfinite(Unary):
 
 
 class LogicalAnd(Logical):
-    """Whether both hold."""
+    """Whether both hold.
+
+    >>> logical_and([True, True], [True, False]).numpy()
+    array([ True, False])
+    """
 
     name, inputs, formula, latex = "logical_and", ("x", "y"), "z = x and y", r"z = x \land y"
 
@@ -133,7 +165,11 @@ class LogicalAnd(Logical):
 
 
 class LogicalOr(Logical):
-    """Whether either holds."""
+    """Whether either holds.
+
+    >>> logical_or([True, False], [False, False]).numpy()
+    array([ True, False])
+    """
 
     name, inputs, formula, latex = "logical_or", ("x", "y"), "z = x or y", r"z = x \lor y"
 
@@ -142,7 +178,11 @@ class LogicalOr(Logical):
 
 
 class LogicalNot(Logical):
-    """Whether it does not hold."""
+    """Whether it does not hold.
+
+    >>> logical_not([True, False]).numpy()
+    array([False,  True])
+    """
 
     name, inputs, formula, latex = "logical_not", ("x",), "y = not x", r"y = \lnot x"
 
@@ -151,7 +191,11 @@ class LogicalNot(Logical):
 
 
 class Where(Elementwise):
-    """x where the condition holds, else y."""
+    """x where the condition holds, else y.
+
+    >>> where([True, False], [1.0, 2.0], 0.0).numpy()
+    array([1., 0.])
+    """
 
     name, inputs = "where", ("condition", "x", "y")
     formula, latex = "z = x if condition else y", r"z = \begin{cases} x & c \\ y & \lnot c \end{cases}"

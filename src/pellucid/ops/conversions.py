@@ -51,7 +51,11 @@ class Cast(Unary):
 
 
 class StopGradient(Unary):
-    """The value itself, through which no derivative flows."""
+    """The value itself, through which no derivative flows.
+
+    >>> stop_gradient([1.0, 2.0]).numpy()
+    array([1., 2.])
+    """
 
     name, formula, latex = "stop_gradient", "y = x, dy/dx := 0", r"y = x"
     differentiable = False

@@ -28,7 +28,15 @@ def _need_inside(op: Op, np: Any, ids: Array, rows: int) -> None:
 
 
 class Take(Op):
-    """Rows of a table by id; executors refuse an id outside it. Shapes: [rows, ...], int32 [n...] → [n..., ...]."""
+    """Rows of a table by id; executors refuse an id outside it. Shapes: [rows, ...], int32 [n...] → [n..., ...].
+
+    >>> from pellucid.core.graph import tensor
+    >>> import numpy
+    >>> take([[0.1, 0.2], [0.3, 0.4]], numpy.int32([1, 1, 0])).numpy()
+    array([[0.3, 0.4],
+           [0.3, 0.4],
+           [0.1, 0.2]])
+    """
 
     name, inputs = "take", ("table", "ids")
     formula, latex = "y[n, …] = table[ids[n], …]", r"y_{n} = t_{i_n}"
@@ -153,7 +161,15 @@ take = Take()
 
 
 def scatter_add(g: Tensor, ids: Tensor, rows: int) -> Tensor:
-    """Rows added up by id into `rows` rows of zeros."""
+    """Rows added up by id into `rows` rows of zeros.
+
+    >>> from pellucid.core.graph import tensor
+    >>> import numpy
+    >>> scatter_add(tensor([[1.0], [2.0], [4.0]]), tensor(numpy.int32([0, 2, 0])), 3).numpy()
+    array([[5.],
+           [0.],
+           [2.]])
+    """
     return ScatterAdd(rows)(g, ids)
 
 

@@ -18,7 +18,11 @@ from pellucid.ops.shape import reshape, transpose
 
 
 class Matmul(Op):
-    """Matrix product over the last two axes; leading axes broadcast. Shapes: [..., n, k], [..., k, m] → [..., n, m]."""
+    """Matrix product over the last two axes; leading axes broadcast. Shapes: [..., n, k], [..., k, m] → [..., n, m].
+
+    >>> matmul([[1.0, 2.0]], [[3.0], [4.0]]).numpy()
+    array([[11.]])
+    """
 
     name, inputs = "matmul", ("x", "w")
     formula, latex = "y[i,j] = Σₖ x[i,k]·w[k,j]", r"y_{ij} = \sum_k x_{ik}\, w_{kj}"

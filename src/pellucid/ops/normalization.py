@@ -17,7 +17,12 @@ from pellucid.ops.shape import reshape
 def layer_norm(
     x: Tensor, gamma: Tensor | float = 1.0, beta: Tensor | float = 0.0, *, axis: Axes = -1, epsilon: float = 1e-3
 ) -> Tensor:
-    """y = γ·(x - μ)/√(σ² + ε) + β, mean μ and variance σ² over `axis`, whose sizes γ and β have. Ba et al. 2016."""
+    """y = γ·(x - μ)/√(σ² + ε) + β, mean μ and variance σ² over `axis`, whose sizes γ and β have. Ba et al. 2016.
+
+    >>> from pellucid.core.graph import tensor
+    >>> layer_norm(tensor([[1.0, 3.0]]), epsilon=0.0).numpy()
+    array([[-1.,  1.]])
+    """
     axes = normalize_axes(axis, x.rank, "layer_norm")
     centred = x - named(mean(x, axis=axes, keepdims=True), "mean")
     variance = named(mean(square(centred), axis=axes, keepdims=True), "variance")
@@ -27,7 +32,12 @@ def layer_norm(
 
 @composite
 def rms_norm(x: Tensor, gamma: Tensor | float = 1.0, *, axis: Axes = -1, epsilon: float = 1e-6) -> Tensor:
-    """y = γ·x/√(mean of x² + ε), the mean over `axis`, whose sizes γ has. Zhang & Sennrich 2019."""
+    """y = γ·x/√(mean of x² + ε), the mean over `axis`, whose sizes γ has. Zhang & Sennrich 2019.
+
+    >>> from pellucid.core.graph import tensor
+    >>> rms_norm(tensor([[3.0, 4.0]])).numpy().round(3)
+    array([[0.849, 1.131]])
+    """
     axes = normalize_axes(axis, x.rank, "rms_norm")
     normal = x / sqrt(named(mean(square(x), axis=axes, keepdims=True), "mean_square") + epsilon)
     return named(normal, "normalized") * _along(gamma, axes, x.shape)
@@ -40,6 +50,11 @@ def batch_norm(
     """y = γ·(x - μ)/√(σ² + ε) + β, then μ and σ²: the mean and variance of each place along `axis` over all others.
 
     Ioffe & Szegedy 2015.
+
+    >>> from pellucid.core.graph import tensor
+    >>> y, mean, variance = batch_norm(tensor([[1.0], [3.0]]), epsilon=0.0)
+    >>> y.numpy()[:, 0], mean.numpy(), variance.numpy()
+    (array([-1.,  1.]), array([2.]), array([1.]))
     """
     (channels,) = normalize_axes(axis, x.rank, "batch_norm")
     others = [i for i in range(x.rank) if i != channels]
@@ -63,7 +78,12 @@ def standardize(
     axis: int = -1,
     epsilon: float = 1e-3,
 ) -> Tensor:
-    """y = γ·(x - μ)/√(σ² + ε) + β with given μ and σ² for each place along `axis`: one scale and one shift of x."""
+    """y = γ·(x - μ)/√(σ² + ε) + β with given μ and σ² for each place along `axis`: one scale and one shift of x.
+
+    >>> from pellucid.core.graph import tensor
+    >>> standardize(tensor([[1.0], [3.0]]), tensor([1.0]), tensor([4.0]), epsilon=0.0).numpy()[:, 0]
+    array([0., 1.])
+    """
     axes = normalize_axes(axis, x.rank, "standardize")
     scale = gamma / sqrt(variance + epsilon)
     return x * _along(scale, axes, x.shape) + _along(beta - mean * scale, axes, x.shape)
@@ -81,6 +101,10 @@ def group_norm(
 ) -> Tensor:
     """y = γ·(x - μ)/√(σ² + ε) + β, with mean and variance of each example over a group of the places along `axis` and
     over all other axes. γ and β have the size of the axis, which `groups` must divide. Wu & He 2018.
+
+    >>> from pellucid.core.graph import tensor
+    >>> group_norm(tensor([[1.0, 3.0, 10.0, 30.0]]), groups=2, epsilon=0.0).numpy()
+    array([[-1.,  1., -1.,  1.]])
     """
     (channels,) = normalize_axes(axis, x.rank, "group_norm")
     (size,) = known(x.shape[channels : channels + 1])

@@ -373,7 +373,12 @@ def max_pool(
 def average_pool(
     x: Tensor, window: Sequence[int], strides: Sequence[int] | None = None, padding: Padding = "valid"
 ) -> Tensor:
-    """The average of each window, over those of its elements that lie in the image; arguments as in `max_pool`."""
+    """The average of each window, over those of its elements that lie in the image; arguments as in `max_pool`.
+
+    >>> from pellucid.core.graph import tensor
+    >>> average_pool(tensor([[[1.0], [3.0], [5.0], [9.0]]]), [2]).numpy()[0, :, 0]
+    array([2., 7.])
+    """
     return AveragePool(*_settings(x.shape[1:-1], window, strides, padding))(x)
 
 

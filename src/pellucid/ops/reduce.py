@@ -238,17 +238,32 @@ def sum(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
 
 def max(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """The largest element over some axes, or all."""
+    """The largest element over some axes, or all.
+
+    >>> from pellucid.core.graph import tensor
+    >>> max(tensor([[1.0, 5.0], [3.0, 2.0]]), axis=1).numpy()
+    array([5., 3.])
+    """
     return _reduce(Max, x, axis, keepdims)
 
 
 def min(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """The smallest element over some axes, or all."""
+    """The smallest element over some axes, or all.
+
+    >>> from pellucid.core.graph import tensor
+    >>> min(tensor([[1.0, 5.0], [3.0, 2.0]]), axis=1).numpy()
+    array([1., 2.])
+    """
     return _reduce(Min, x, axis, keepdims)
 
 
 def argmax(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
-    """The place of the largest element along one axis: int32."""
+    """The place of the largest element along one axis: int32.
+
+    >>> from pellucid.core.graph import tensor
+    >>> argmax(tensor([[1.0, 5.0], [3.0, 2.0]])).numpy()
+    array([1, 0], dtype=int32)
+    """
     return _reduce(Argmax, x, axis, keepdims)
 
 
@@ -260,6 +275,11 @@ def broadcast_to(x: Tensor, shape: Sequence[int | None]) -> Tensor:
     """The value repeated to a larger shape; itself where it has that shape already.
 
     Raises `GraphError` for an unknown size where the value has a known one, which may have to be repeated.
+
+    >>> from pellucid.core.graph import tensor
+    >>> broadcast_to(tensor([1.0, 2.0]), (2, 2)).numpy()
+    array([[1., 2.],
+           [1., 2.]])
     """
     if x.shape == tuple(shape):
         return x
@@ -272,6 +292,10 @@ def sum_to(x: Tensor, spec: Spec) -> Tensor:
     """The sum over the axes along which a value of `spec` was repeated to the shape of x: the adjoint of broadcasting.
 
     Raises `GraphError` where an unknown size met a known one, so that it is not known whether it was repeated.
+
+    >>> from pellucid.core.graph import tensor
+    >>> sum_to(tensor([[1.0, 2.0], [3.0, 4.0]]), Spec((2,), "float64")).numpy()
+    array([4., 6.])
     """
     if x.shape == spec.shape:
         return x

@@ -321,13 +321,23 @@ def reshape(x: Tensor, shape: Sequence[int | None]) -> Tensor:
 
 
 def expand_dims(x: Tensor, axis: int) -> Tensor:
-    """A new axis of size 1."""
+    """A new axis of size 1.
+
+    >>> from pellucid.core.graph import tensor
+    >>> expand_dims(tensor([1.0, 2.0]), 1).shape
+    (2, 1)
+    """
     (at,) = normalize_axes(axis, x.rank + 1, "expand_dims")
     return reshape(x, (*x.shape[:at], 1, *x.shape[at:]))
 
 
 def squeeze(x: Tensor, axis: int) -> Tensor:
-    """The same without an axis of size 1; raises `ShapeError` where its size is another."""
+    """The same without an axis of size 1; raises `ShapeError` where its size is another.
+
+    >>> from pellucid.core.graph import tensor
+    >>> squeeze(tensor([[1.0, 2.0]]), 0).shape
+    (2,)
+    """
     (at,) = normalize_axes(axis, x.rank, "squeeze")
     if x.shape[at] != 1:
         raise ShapeError(f"squeeze cannot drop axis {at} of {x.spec}: its size is not 1")
@@ -335,7 +345,13 @@ def squeeze(x: Tensor, axis: int) -> Tensor:
 
 
 def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
-    """Axes in another order; reversed where none is given."""
+    """Axes in another order; reversed where none is given.
+
+    >>> from pellucid.core.graph import tensor
+    >>> transpose(tensor([[1.0, 2.0], [3.0, 4.0]])).numpy()
+    array([[1., 3.],
+           [2., 4.]])
+    """
     if axes is None:
         return Transpose(tuple(reversed(range(x.rank))))(x)
     return Transpose(tuple(axis + x.rank if -x.rank <= axis < 0 else axis for axis in axes))(x)
@@ -365,7 +381,12 @@ def slice(x: Tensor, start: int, stop: int, step: int = 1, axis: int = -1) -> Te
 
 
 def pad(x: Tensor, widths: Sequence[tuple[int, int]]) -> Tensor:
-    """Zeros around: (before, after) for each axis."""
+    """Zeros around: (before, after) for each axis.
+
+    >>> from pellucid.core.graph import tensor
+    >>> pad(tensor([1.0, 2.0]), [(1, 2)]).numpy()
+    array([0., 1., 2., 0., 0.])
+    """
     before = tuple(low for low, _ in widths)
     shape = tuple(
         None if size is None and low == high == 0 else low + known((size,))[0] + high
@@ -375,5 +396,10 @@ def pad(x: Tensor, widths: Sequence[tuple[int, int]]) -> Tensor:
 
 
 def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
-    """The elements along some axes, or all, in reverse order."""
+    """The elements along some axes, or all, in reverse order.
+
+    >>> from pellucid.core.graph import tensor
+    >>> flip(tensor([1.0, 2.0, 3.0])).numpy()
+    array([3., 2., 1.])
+    """
     return Flip(normalize_axes(axis, x.rank, "flip"))(x)

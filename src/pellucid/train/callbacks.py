@@ -34,7 +34,18 @@ __all__ = [
 
 
 class LambdaCallback(Callback):
-    """Own functions as callbacks, each called as the method of its name: `on_epoch_end=lambda epoch, logs: …`."""
+    """Own functions as callbacks, each called as the method of its name: `on_epoch_end=lambda epoch, logs: …`.
+
+    >>> import numpy
+    >>> from pellucid import Sequential, layers
+    >>> x = numpy.linspace(-1, 1, 20)[:, None]
+    >>> model = Sequential([layers.Dense(1, input_shape=(1,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> tell = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, sorted(logs)))
+    >>> history = model.fit(x, 2 * x, epochs=2, verbose=0, callbacks=[tell])
+    0 ['loss']
+    1 ['loss']
+    """
 
     def __init__(self, **functions: Callable[..., object] | None) -> None:
         events = [name for name in vars(Callback) if name.startswith("on_")]
@@ -105,6 +116,16 @@ class EarlyStopping(Monitor):
     """Stop when a figure no longer improves: the articles' "no longer improving".
 
     After `patience` epochs without a gain above `min_delta`, or, with `baseline`, without reaching it.
+
+    >>> import numpy
+    >>> from pellucid import Sequential, layers
+    >>> x = numpy.linspace(-1, 1, 20)[:, None]
+    >>> model = Sequential([layers.Dense(1, input_shape=(1,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> stop = EarlyStopping("loss", patience=3, min_delta=0.01)
+    >>> history = model.fit(x, 2 * x, epochs=500, verbose=0, callbacks=[stop])
+    >>> len(history.epoch) < 500
+    True
     """
 
     def __init__(
@@ -171,7 +192,18 @@ class StopAt(Monitor):
 
 
 class LearningRateScheduler(Callback):
-    """Set the learning rate before each epoch: `schedule(epoch, rate)`, or `schedule(epoch)`, gives the new one."""
+    """Set the learning rate before each epoch: `schedule(epoch, rate)`, or `schedule(epoch)`, gives the new one.
+
+    >>> import numpy
+    >>> from pellucid import Sequential, layers
+    >>> x = numpy.linspace(-1, 1, 20)[:, None]
+    >>> model = Sequential([layers.Dense(1, input_shape=(1,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> halve = LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch else rate)
+    >>> history = model.fit(x, 2 * x, epochs=3, verbose=0, callbacks=[halve])
+    >>> round(float(model.optimizer.learning_rate), 4)
+    0.0025
+    """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         if not callable(schedule):
@@ -196,7 +228,18 @@ class LearningRateScheduler(Callback):
 
 
 class ReduceLROnPlateau(Monitor):
-    """Multiply the learning rate by `factor` when a figure has not improved for `patience` epochs."""
+    """Multiply the learning rate by `factor` when a figure has not improved for `patience` epochs.
+
+    >>> import numpy
+    >>> from pellucid import Sequential, layers
+    >>> x = numpy.linspace(-1, 1, 20)[:, None]
+    >>> model = Sequential([layers.Dense(1, input_shape=(1,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> reduce = ReduceLROnPlateau("loss", factor=0.5, patience=2, min_delta=10.0)
+    >>> history = model.fit(x, 2 * x, epochs=4, verbose=0, callbacks=[reduce])
+    >>> round(float(model.optimizer.learning_rate), 4)
+    0.005
+    """
 
     def __init__(
         self,
@@ -243,6 +286,18 @@ class ModelCheckpoint(Monitor):
 
     `{epoch}` (from 1) and the names of figures in the path are filled in: `"model-{epoch:02d}-{val_loss:.2f}"`. With
     `initial_value_threshold`, only what is better than that is ever the best.
+
+    >>> import numpy
+    >>> from pellucid import Sequential, layers
+    >>> x = numpy.linspace(-1, 1, 20)[:, None]
+    >>> model = Sequential([layers.Dense(1, input_shape=(1,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     kept = ModelCheckpoint(f"{folder}/best.safetensors", monitor="loss", save_best_only=True)
+    ...     history = model.fit(x, 2 * x, epochs=2, verbose=0, callbacks=[kept])
+    ...     print(os.listdir(folder))
+    ['best.safetensors']
     """
 
     def __init__(
@@ -282,7 +337,19 @@ class ModelCheckpoint(Monitor):
 
 
 class CSVLogger(Callback):
-    """Write the figures of each epoch as a row of a CSV file, `NA` where an epoch has none."""
+    """Write the figures of each epoch as a row of a CSV file, `NA` where an epoch has none.
+
+    >>> import numpy
+    >>> from pellucid import Sequential, layers
+    >>> x = numpy.linspace(-1, 1, 20)[:, None]
+    >>> model = Sequential([layers.Dense(1, input_shape=(1,))], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     history = model.fit(x, 2 * x, epochs=2, verbose=0, callbacks=[CSVLogger(f"{folder}/log.csv")])
+    ...     print(open(f"{folder}/log.csv").readline().strip())
+    epoch,loss
+    """
 
     def __init__(self, filename: str | Path, separator: str = ",", append: bool = False) -> None:
         self.filename, self.separator, self.append = Path(filename), separator, append

@@ -43,6 +43,14 @@ class Update:
     a dict of further figures, scalars too. It calls networks with `training=True` where they are to behave so.
     `optimizer` is a name or an object of its own; `name` is that of the loss in the history, the function's by default;
     `times` is how often in a row it is made, each time with new random numbers: the history has the last loss.
+
+    >>> import numpy
+    >>> from pellucid import Input, Sequential, ops
+    >>> from pellucid.layers import Dense
+    >>> net = Sequential([Input((1,)), Dense(1)], seed=0)
+    >>> update = Update(lambda x: ops.mean(ops.square(net(x, training=True) - 2 * x)), [net], "sgd", name="error")
+    >>> Trainer([update], seed=0).fit(numpy.ones((8, 1)), epochs=1, verbose=0).history.keys()
+    dict_keys(['loss', 'error'])
     """
 
     def __init__(

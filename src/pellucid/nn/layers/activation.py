@@ -14,7 +14,12 @@ from pellucid.nn.layer import Layer
 
 
 class Activation(Layer):
-    """An activation by name or function: y = activation(x)."""
+    """An activation by name or function: y = activation(x).
+
+    >>> from pellucid.nn.layers import Input
+    >>> Activation("relu")(Input((3,))).shape
+    (None, 3)
+    """
 
     supports_masking = True
 
@@ -27,7 +32,12 @@ class Activation(Layer):
 
 
 class ReLU(Layer):
-    """y = min(x, max_value) where x > threshold, else negative_slope·(x - threshold)."""
+    """y = min(x, max_value) where x > threshold, else negative_slope·(x - threshold).
+
+    >>> from pellucid.nn.layers import Input
+    >>> ReLU(max_value=6.0)(Input((3,))).shape
+    (None, 3)
+    """
 
     supports_masking = True
 
@@ -44,7 +54,12 @@ class ReLU(Layer):
 
 
 class LeakyReLU(Layer):
-    """y = x if x > 0 else negative_slope·x. Maas, Hannun, Ng 2013."""
+    """y = x if x > 0 else negative_slope·x. Maas, Hannun, Ng 2013.
+
+    >>> from pellucid.nn.layers import Input
+    >>> LeakyReLU(0.1)(Input((3,))).shape
+    (None, 3)
+    """
 
     supports_masking = True
 
@@ -95,7 +110,12 @@ class PReLU(Layer):
 
 
 class ELU(Layer):
-    """y = x if x > 0 else α·(eˣ - 1). Clevert, Unterthiner, Hochreiter 2016."""
+    """y = x if x > 0 else α·(eˣ - 1). Clevert, Unterthiner, Hochreiter 2016.
+
+    >>> from pellucid.nn.layers import Input
+    >>> ELU()(Input((3,))).shape
+    (None, 3)
+    """
 
     supports_masking = True
 
@@ -108,7 +128,12 @@ class ELU(Layer):
 
 
 class Softmax(Layer):
-    """yᵢ = e^xᵢ / Σⱼ e^xⱼ over an axis, or several."""
+    """yᵢ = e^xᵢ / Σⱼ e^xⱼ over an axis, or several.
+
+    >>> from pellucid.nn.layers import Input
+    >>> Softmax()(Input((3,))).shape
+    (None, 3)
+    """
 
     supports_masking = True
 

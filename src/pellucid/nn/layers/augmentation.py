@@ -118,6 +118,10 @@ class RandomTranslation(RandomView):
     `height_factor`, `width_factor`: a number f for a part from -f to f, or (lower, upper); negative parts move up and
     to the left. `fill_mode` says what appears: the image's `reflect`ion, its repetition (`wrap`), its `nearest` pixel
     or the `constant` `fill_value`. `interpolation`: `bilinear` or `nearest`.
+
+    >>> from pellucid.nn.layers import Input
+    >>> RandomTranslation(0.1, 0.1)(Input((28, 28, 1))).shape
+    (None, 28, 28, 1)
     """
 
     def __init__(
@@ -146,6 +150,10 @@ class RandomRotation(RandomView):
 
     `factor`: a number f for a part from -f to f, or (lower, upper); positive ones turn counter-clockwise. The other
     arguments are those of `RandomTranslation`.
+
+    >>> from pellucid.nn.layers import Input
+    >>> RandomRotation(0.1)(Input((28, 28, 1))).shape
+    (None, 28, 28, 1)
     """
 
     def __init__(
@@ -177,6 +185,10 @@ class RandomZoom(RandomView):
     `height_factor`, `width_factor`: a number f for a part from -f to f, or (lower, upper); the view shows 1 + part
     times the height and width, so that negative parts zoom in. Without `width_factor` the width follows the height. The
     other arguments are those of `RandomTranslation`.
+
+    >>> from pellucid.nn.layers import Input
+    >>> RandomZoom(0.2)(Input((28, 28, 1))).shape
+    (None, 28, 28, 1)
     """
 
     def __init__(

@@ -218,6 +218,10 @@ class SimpleRNNCell(Cell):
     """A step of the simple recurrent cell. Elman 1990.
 
     Formula: h' = tanh(x·kernel + h·recurrent_kernel + bias).
+
+    >>> from pellucid.nn.layers import RNN, Input
+    >>> RNN(SimpleRNNCell(4))(Input((5, 3))).shape
+    (None, 4)
     """
 
     def steps(
@@ -236,6 +240,10 @@ class GRUCell(Cell):
     Formula: s, r = σ(x·kernel + h·recurrent_kernel + bias); g = tanh(x·kernel + r⊙(h·recurrent_kernel)); h' = s⊙h +
     (1 - s)⊙g. With `reset_after` (as in cuDNN) the bias is [2, 3·units], one for each product; without, the reset gate
     acts before the product: (r⊙h)·recurrent_kernel, and the bias is [3·units].
+
+    >>> from pellucid.nn.layers import RNN, Input
+    >>> RNN(GRUCell(4))(Input((5, 3))).shape
+    (None, 4)
     """
 
     gates = 3

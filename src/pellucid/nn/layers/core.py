@@ -16,7 +16,11 @@ from pellucid.ops import any, cast, expand_dims, not_equal, take, where
 
 
 class InputLayer(Layer):
-    """The entry of a network: the shape and dtype of one example."""
+    """The entry of a network: the shape and dtype of one example.
+
+    >>> InputLayer(shape=(3,)).shape
+    (3,)
+    """
 
     def __init__(
         self,
@@ -188,7 +192,12 @@ class Masking(Layer):
 
 
 class Identity(Layer):
-    """The value itself."""
+    """The value itself.
+
+    >>> from pellucid.nn.layers import Input
+    >>> Identity()(Input((3,))).shape
+    (None, 3)
+    """
 
     supports_masking = True
 

@@ -65,7 +65,12 @@ class Add(Elementwise):
 
 
 class Subtract(Elementwise):
-    """y = a - b, of exactly two values."""
+    """y = a - b, of exactly two values.
+
+    >>> from pellucid.nn.layers import Input
+    >>> Subtract()([Input((3,)), Input((3,))]).shape
+    (None, 3)
+    """
 
     combine = ops.subtract
 
@@ -74,13 +79,23 @@ class Subtract(Elementwise):
 
 
 class Multiply(Elementwise):
-    """y = a·b·…"""
+    """y = a·b·…
+
+    >>> from pellucid.nn.layers import Input
+    >>> Multiply()([Input((3,)), Input((3,))]).shape
+    (None, 3)
+    """
 
     combine = ops.multiply
 
 
 class Average(Elementwise):
-    """y = (a + b + …) / n."""
+    """y = (a + b + …) / n.
+
+    >>> from pellucid.nn.layers import Input
+    >>> Average()([Input((3,)), Input((3,))]).shape
+    (None, 3)
+    """
 
     combine = ops.add
 
@@ -89,19 +104,34 @@ class Average(Elementwise):
 
 
 class Maximum(Elementwise):
-    """y = max(a, b, …)."""
+    """y = max(a, b, …).
+
+    >>> from pellucid.nn.layers import Input
+    >>> Maximum()([Input((3,)), Input((3,))]).shape
+    (None, 3)
+    """
 
     combine = ops.maximum
 
 
 class Minimum(Elementwise):
-    """y = min(a, b, …)."""
+    """y = min(a, b, …).
+
+    >>> from pellucid.nn.layers import Input
+    >>> Minimum()([Input((3,)), Input((3,))]).shape
+    (None, 3)
+    """
 
     combine = ops.minimum
 
 
 class Concatenate(Merge):
-    """Values one after another along an axis, which is not the batch."""
+    """Values one after another along an axis, which is not the batch.
+
+    >>> from pellucid.nn.layers import Input
+    >>> Concatenate()([Input((3,)), Input((2,))]).shape
+    (None, 5)
+    """
 
     def __init__(self, axis: int = -1, **options: Any) -> None:
         super().__init__(**options)

@@ -70,7 +70,12 @@ class MaxPooling2D(Pooling):
 
 
 class AveragePooling1D(Pooling):
-    """The average of each window of a sequence, of what lies inside it; arguments as in `MaxPooling1D`."""
+    """The average of each window of a sequence, of what lies inside it; arguments as in `MaxPooling1D`.
+
+    >>> from pellucid.nn.layers import Input
+    >>> AveragePooling1D(2)(Input((10, 4))).shape
+    (None, 5, 4)
+    """
 
     rank, pool = 1, ops.average_pool
 
@@ -125,7 +130,12 @@ class GlobalMaxPooling1D(GlobalMax):
 
 
 class GlobalMaxPooling2D(GlobalMax):
-    """The largest value of each channel over an image. Shapes: [batch, height, width, channels] → [batch, channels]."""
+    """The largest value of each channel over an image. Shapes: [batch, height, width, channels] → [batch, channels].
+
+    >>> from pellucid.nn.layers import Input
+    >>> GlobalMaxPooling2D()(Input((9, 9, 4))).shape
+    (None, 4)
+    """
 
     rank = 2
 
@@ -136,6 +146,10 @@ class GlobalAveragePooling1D(GlobalPooling):
     Shapes: [batch, steps, channels] → [batch, channels]; mask bool [batch, steps].
 
     Formula: y = Σₜ m[t]·x[t] / Σₜ m[t], where m is 1 for the steps that count; 0 where none does.
+
+    >>> from pellucid.nn.layers import Input
+    >>> GlobalAveragePooling1D()(Input((10, 4))).shape
+    (None, 4)
     """
 
     rank = 1

@@ -134,7 +134,12 @@ class Normalization(Layer):
 
 
 class Rescaling(Layer):
-    """y = x·scale + offset."""
+    """y = x·scale + offset.
+
+    >>> from pellucid.nn.layers import Input
+    >>> Rescaling(1 / 255)(Input((28, 28, 1))).shape
+    (None, 28, 28, 1)
+    """
 
     supports_masking = True
 
@@ -181,7 +186,12 @@ class FillMissing(Layer):
 
 
 class LogScale(Layer):
-    """The logarithm of columns with a long tail: y = ln(1 + max(x, 0)) in `columns` (`None`: in all), else x."""
+    """The logarithm of columns with a long tail: y = ln(1 + max(x, 0)) in `columns` (`None`: in all), else x.
+
+    >>> from pellucid.nn.layers import Input
+    >>> LogScale([0])(Input((3,))).shape
+    (None, 3)
+    """
 
     def __init__(self, columns: Sequence[int] | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -249,6 +259,10 @@ class CategoryEncoding(Layer):
     - `"one_hot"`: [batch, num_tokens] for [batch] and [batch, 1], else [batch, k, num_tokens];
     - `"multi_hot"`: [batch, num_tokens], 1 where a code occurs among the k;
     - `"count"`: [batch, num_tokens], how often it does.
+
+    >>> from pellucid.nn.layers import Input
+    >>> CategoryEncoding(4, "one_hot")(Input((1,), dtype="int32")).shape
+    (None, 4)
     """
 
     input_dtype: ClassVar[str] = "int32"

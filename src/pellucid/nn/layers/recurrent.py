@@ -19,7 +19,12 @@ from pellucid.nn.stepping import Stepping
 
 
 class StackedRNNCells(Layer):
-    """Cells on top of each other, as one cell of `RNN`: each takes the output of the one before."""
+    """Cells on top of each other, as one cell of `RNN`: each takes the output of the one before.
+
+    >>> from pellucid.nn.layers import RNN, Input
+    >>> RNN(StackedRNNCells([LSTMCell(4), GRUCell(2)]))(Input((5, 3))).shape
+    (None, 2)
+    """
 
     def __init__(self, cells: Sequence[Any], **options: Any) -> None:
         super().__init__(**options)

@@ -94,6 +94,10 @@ class Dropout(Dropping):
 
     Formula: y = x·[u ≥ rate] / (1 - rate), u ~ U[0, 1). Where `noise_shape` has size 1, one u serves the whole axis.
     Srivastava et al. 2014.
+
+    >>> from pellucid.nn.layers import Input
+    >>> Dropout(0.5)(Input((3,))).shape
+    (None, 3)
     """
 
     def __init__(
@@ -114,6 +118,10 @@ class AlphaDropout(Dropping):
 
     Formula: y = a·(x if u ≥ rate else α′) + b, u ~ U[0, 1), α′ = -λ·α ≈ -1.758, a = 1/√((1 - rate)·(1 + rate·α′²)),
     b = -a·rate·α′; for use with SELU. `noise_shape` as in `Dropout`. Klambauer et al. 2017.
+
+    >>> from pellucid.nn.layers import Input
+    >>> AlphaDropout(0.1)(Input((3,))).shape
+    (None, 3)
     """
 
     def __init__(
@@ -170,7 +178,12 @@ class SpatialDropout2D(SpatialDropout):
 
 
 class GaussianNoise(Noise):
-    """In training, adds noise: y = x + stddev·z, z ~ N(0, 1); otherwise x itself."""
+    """In training, adds noise: y = x + stddev·z, z ~ N(0, 1); otherwise x itself.
+
+    >>> from pellucid.nn.layers import Input
+    >>> GaussianNoise(0.1)(Input((3,))).shape
+    (None, 3)
+    """
 
     def __init__(self, stddev: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -189,6 +202,10 @@ class GaussianDropout(Dropping):
     """In training, multiplies by noise of mean 1: y = x·(1 + √(rate/(1 - rate))·z), z ~ N(0, 1); otherwise x itself.
 
     The noise has the variance that `Dropout` of the same rate has. Srivastava et al. 2014, section 10.
+
+    >>> from pellucid.nn.layers import Input
+    >>> GaussianDropout(0.5)(Input((3,))).shape
+    (None, 3)
     """
 
     def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
@@ -200,7 +217,12 @@ class GaussianDropout(Dropping):
 
 
 class ActivityRegularization(Layer):
-    """x itself, with l1·Σ|x| + l2·Σx², averaged over the batch, added to the loss."""
+    """x itself, with l1·Σ|x| + l2·Σx², averaged over the batch, added to the loss.
+
+    >>> from pellucid.nn.layers import Input
+    >>> ActivityRegularization(l2=0.01)(Input((3,))).shape
+    (None, 3)
+    """
 
     supports_masking = True
 

@@ -21,6 +21,10 @@ class Flatten(Layer):
     """All features of an example in one axis. Shapes: [batch, a, b, …] → [batch, a·b·…].
 
     With `data_format="channels_first"` the first feature axis is moved to the end before, as Keras does.
+
+    >>> from pellucid.nn.layers import Input
+    >>> Flatten()(Input((4, 4, 2))).shape
+    (None, 32)
     """
 
     def __init__(self, data_format: str | None = None, **options: Any) -> None:

@@ -60,6 +60,10 @@ class ZeroPadding1D(ZeroPadding):
     """Zeros before and after a sequence. Shapes: [batch, steps, channels] → [batch, before + steps + after, channels].
 
     `padding`: a whole number, or (before, after).
+
+    >>> from pellucid.nn.layers import Input
+    >>> ZeroPadding1D((1, 2))(Input((10, 4))).shape
+    (None, 13, 4)
     """
 
     rank = 1
@@ -96,7 +100,12 @@ class Cropping(Bordered, registered=False):
 
 
 class Cropping1D(Cropping):
-    """A sequence without its first and last steps. `cropping`: a whole number, or (before, after)."""
+    """A sequence without its first and last steps. `cropping`: a whole number, or (before, after).
+
+    >>> from pellucid.nn.layers import Input
+    >>> Cropping1D((1, 2))(Input((10, 4))).shape
+    (None, 7, 4)
+    """
 
     rank = 1
 
@@ -124,7 +133,12 @@ class Cropping2D(Cropping):
 
 
 class UpSampling1D(Spatial):
-    """Every step `size` times. Shapes: [batch, steps, channels] → [batch, size·steps, channels]."""
+    """Every step `size` times. Shapes: [batch, steps, channels] → [batch, size·steps, channels].
+
+    >>> from pellucid.nn.layers import Input
+    >>> UpSampling1D(3)(Input((10, 4))).shape
+    (None, 30, 4)
+    """
 
     rank = 1
 
@@ -228,7 +242,12 @@ class Resizing(Resampling):
 
 
 class CenterCrop(Resampling):
-    """The middle of an image; one that is smaller is cut to the aspect ratio and resized. Shapes as in `Resizing`."""
+    """The middle of an image; one that is smaller is cut to the aspect ratio and resized. Shapes as in `Resizing`.
+
+    >>> from pellucid.nn.layers import Input
+    >>> CenterCrop(20, 24)(Input((28, 28, 1))).shape
+    (None, 20, 24, 1)
+    """
 
     def __init__(self, height: int, width: int, data_format: str | None = None, **options: Any) -> None:
         super().__init__(**options)

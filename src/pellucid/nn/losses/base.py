@@ -28,7 +28,12 @@ REDUCTIONS = ("sum_over_batch_size", "sum", "none", None)
 
 
 class Loss(Configured):
-    """Base of all losses. `reduction`: `sum_over_batch_size` (the mean), `sum`, or `none` for one value per example."""
+    """Base of all losses. `reduction`: `sum_over_batch_size` (the mean), `sum`, or `none` for one value per example.
+
+    >>> from pellucid.losses import MeanSquaredError
+    >>> MeanSquaredError(reduction="none")([[1.0], [2.0]], [[1.0], [5.0]]).numpy()
+    array([0., 9.], dtype=float32)
+    """
 
     label_dtype = "float32"
 
@@ -82,6 +87,11 @@ class OwnLoss(Loss):
     """A function of labels and predictions as a loss: itself, or the name under which it is registered.
 
     It gives one value per example. One for the whole batch will do where no example has a weight or a mask.
+
+    >>> from pellucid import ops
+    >>> fourth = OwnLoss(lambda y_true, y_pred: ops.mean(ops.power(y_pred - y_true, 4.0), axis=-1))
+    >>> float(fourth([[0.0]], [[2.0]]))
+    16.0
     """
 
     def __init__(
@@ -119,7 +129,11 @@ def loss_function(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def as_tensor(value: Any) -> Tensor:
-    """A tensor as it is; lists and numbers as float32 or int32; arrays in their own kind of number."""
+    """A tensor as it is; lists and numbers as float32 or int32; arrays in their own kind of number.
+
+    >>> as_tensor([1, 2]).shape
+    (2,)
+    """
     if isinstance(value, Tensor):
         return value
     array = numpy.asarray(value)
@@ -135,7 +149,12 @@ def as_float(value: Any) -> Tensor:
 
 
 def matched(y_true: TensorLike, y_pred: TensorLike, where: str) -> tuple[Tensor, Tensor]:
-    """Labels and predictions in the predictions' dtype and one shape: [n] beside [n, 1] gets the axis it lacks."""
+    """Labels and predictions in the predictions' dtype and one shape: [n] beside [n, 1] gets the axis it lacks.
+
+    >>> truth, guess = matched([1.0, 2.0], [[1.5], [2.5]], "mse")
+    >>> truth.shape, guess.shape
+    ((2, 1), (2, 1))
+    """
     p = as_float(y_pred)
     t = cast(as_tensor(y_true), p.dtype)
     if t.rank == p.rank - 1 and p.shape[-1] == 1:
@@ -155,7 +174,11 @@ def counted(mask: Tensor) -> Tensor:
 
 
 def spread(weight: TensorLike, values: Tensor, what: str = "sample_weight") -> Tensor:
-    """Weights in the dtype of the values, with as many axes: one weight per example counts for all its values."""
+    """Weights in the dtype of the values, with as many axes: one weight per example counts for all its values.
+
+    >>> spread([1.0, 2.0], as_tensor([[0.1, 0.2], [0.3, 0.4]])).shape
+    (2, 1)
+    """
     w = cast(as_float(weight), values.dtype)
     while w.rank > values.rank and w.shape[-1] == 1:
         w = squeeze(w, -1)

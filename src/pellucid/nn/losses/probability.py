@@ -178,7 +178,11 @@ class Crossentropy(Loss):
 
 
 class BinaryCrossentropy(Crossentropy):
-    """-(y·ln ŷ + (1 - y)·ln(1 - ŷ)): one or several yes-or-no answers, each from a sigmoid. Labels are from 0 to 1."""
+    """-(y·ln ŷ + (1 - y)·ln(1 - ŷ)): one or several yes-or-no answers, each from a sigmoid. Labels are from 0 to 1.
+
+    >>> round(float(BinaryCrossentropy()([[0.0]], [[0.633]])), 4)
+    1.0024
+    """
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return binary_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing, self.axis)
@@ -191,7 +195,11 @@ class BinaryCrossentropy(Crossentropy):
 
 
 class CategoricalCrossentropy(Crossentropy):
-    """-Σ y·ln ŷ: one of several classes, from softmax. Labels are one-hot, or probabilities of the classes."""
+    """-Σ y·ln ŷ: one of several classes, from softmax. Labels are one-hot, or probabilities of the classes.
+
+    >>> round(float(CategoricalCrossentropy()([[0, 1, 0]], [[0.25, 0.5, 0.25]])), 4)
+    0.6931
+    """
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return categorical_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing, self.axis)
@@ -202,7 +210,11 @@ class CategoricalCrossentropy(Crossentropy):
 
 
 class SparseCategoricalCrossentropy(Loss):
-    """-ln ŷ[y]: one of several classes, from softmax. Labels are the numbers of the classes, from 0."""
+    """-ln ŷ[y]: one of several classes, from softmax. Labels are the numbers of the classes, from 0.
+
+    >>> round(float(SparseCategoricalCrossentropy()([1], [[0.25, 0.5, 0.25]])), 4)
+    0.6931
+    """
 
     label_dtype = "int32"
 
@@ -225,7 +237,11 @@ class SparseCategoricalCrossentropy(Loss):
 
 
 class KLDivergence(Loss):
-    """Σ y·ln(y / ŷ): how far one distribution is from another. Labels are probabilities."""
+    """Σ y·ln(y / ŷ): how far one distribution is from another. Labels are probabilities.
+
+    >>> round(float(KLDivergence()([[0.5, 0.5]], [[0.25, 0.75]])), 4)
+    0.1438
+    """
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return kl_divergence(y_true, y_pred)

@@ -98,6 +98,10 @@ def get(identifier: Any, loss: Loss, output: Tensor) -> Metric:
 
     `accuracy` (or `acc`) is resolved from the loss and the output. Raises `ArgumentError` for a metric that does not
     fit the loss or the last activation. A name stays the metric's name, so that `history["acc"]` is found again.
+
+    >>> from pellucid.nn.layers import Input
+    >>> get("mae", losses.MeanSquaredError(), Input((1,))).name
+    'mae'
     """
     where = f"metric {identifier if isinstance(identifier, str) else getattr(identifier, 'name', identifier)!r}"
     if isinstance(identifier, str):

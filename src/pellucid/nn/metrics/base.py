@@ -27,7 +27,14 @@ Result = float | numpy.ndarray
 
 
 class Metric(Configured):
-    """Base of all metrics."""
+    """Base of all metrics.
+
+    >>> from pellucid.metrics import MeanAbsoluteError
+    >>> metric = MeanAbsoluteError()
+    >>> metric.update_state([1.0, 2.0], [1.0, 4.0])
+    >>> metric.result()
+    1.0
+    """
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name or snake(type(self).__name__)
@@ -75,7 +82,12 @@ class Metric(Configured):
 
 
 class MeanMetric(Metric):
-    """The weighted mean of one value per example: Σ w·value / Σ w."""
+    """The weighted mean of one value per example: Σ w·value / Σ w.
+
+    >>> from pellucid.metrics import MeanSquaredError
+    >>> MeanSquaredError()([1.0, 2.0], [1.0, 4.0])
+    2.0
+    """
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """One value per example, or several."""
@@ -97,6 +109,11 @@ class OwnMetric(MeanMetric):
     """The mean of a function of labels and predictions: itself, or the name under which it is registered.
 
     It gives one value per example, so that batches of any size, weights and masks count as they should.
+
+    >>> from pellucid import ops
+    >>> largest = OwnMetric(lambda y_true, y_pred: ops.max(ops.absolute(y_pred - y_true), axis=-1))
+    >>> largest([[0.0, 0.0]], [[2.0, -3.0]])
+    3.0
     """
 
     def __init__(self, function: Callable[..., Tensor] | str, name: str | None = None) -> None:

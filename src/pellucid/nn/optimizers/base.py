@@ -29,6 +29,10 @@ class Optimizer(Configured):
     Args: `learning_rate`: a number or a schedule; `weight_decay`: each step first takes learning_rate·weight_decay of
     every parameter away (Loshchilov & Hutter 2019); at most one of `clipnorm` (the longest a parameter's gradient may
     be), `clipvalue` (the largest any element may be) and `global_clipnorm` (the longest all gradients together may be).
+
+    >>> from pellucid.optimizers import SGD
+    >>> SGD(0.1, clipnorm=1.0).clipnorm
+    1.0
     """
 
     def __init__(
