@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy
 import pytest
 
 from pellucid import Input, Sequential, Trainer, Update, ops, random
+from pellucid.data.stream import Stream
 from pellucid.errors import ArgumentError, DataError, NonFiniteError, ShapeError
 from pellucid.execute import executor
 from pellucid.layers import BatchNormalization, Dense, Dropout
@@ -158,3 +160,88 @@ def test_what_does_not_fit_is_refused() -> None:
         Trainer([Update(lambda x: a(x), a, name="per_row")]).fit(numpy.ones((4, 1)), verbose=0)
     with pytest.raises(DataError, match="NaN"):
         Trainer([Update(lambda x: ops.mean(a(x)), a, name="m")]).fit(numpy.float32([[numpy.nan]]), verbose=0)
+
+
+class Pairs:
+    """Batches (x, 3x), the same ones in every pass."""
+
+    def __init__(self, x: numpy.ndarray, size: int) -> None:
+        self.x, self.size = x, size
+
+    def __iter__(self) -> Iterator[tuple[numpy.ndarray, numpy.ndarray]]:
+        for start in range(0, len(self.x), self.size):
+            part = self.x[start : start + self.size]
+            yield part, 3 * part
+
+
+def tripler() -> tuple[Sequential, Trainer]:
+    a = scale(0.0)
+    return a, Trainer([Update(lambda x, y: ops.mean(ops.square(a(x) - y)), a, Adam(0.1), name="fit")], seed=0)
+
+
+def test_batches_train_as_arrays_do() -> None:
+    """Without shuffling, an iterable of the same batches makes the same steps; the last one is shorter."""
+    x = numpy.linspace(-1, 1, 40, dtype=numpy.float32)[:, None]
+    a, of_arrays = tripler()
+    b, of_batches = tripler()
+    expected = of_arrays.fit((x, 3 * x), batch_size=12, epochs=3, shuffle=False, verbose=0)
+    history = of_batches.fit(Pairs(x, 12), epochs=3, verbose=0)
+    assert a.get_weights()[0] == b.get_weights()[0] > 0.5
+    assert history.history["fit"] == pytest.approx(expected.history["fit"])
+    assert (of_batches.steps_trained, of_batches.epochs_trained) == (12, 3)
+
+
+def test_batches_without_an_end() -> None:
+    """Lists, as some data loaders give, and a generator that is read on from epoch to epoch."""
+    taken = []
+
+    def forever() -> Iterator[list[numpy.ndarray]]:
+        while True:
+            taken.append(1)
+            yield [numpy.ones((4, 1)), 3 * numpy.ones((4, 1))]
+
+    a, trainer = tripler()
+    history = trainer.fit(forever(), epochs=5, steps_per_epoch=30, verbose=0)
+    assert history.params["steps"] == 30
+    assert len(history.epoch) == 5
+    assert 150 <= len(taken) <= 153
+    assert a.get_weights()[0] == pytest.approx(3.0, abs=0.05)
+
+
+def again(items: list[numpy.ndarray]) -> Stream:
+    """The items, in every pass."""
+    return Stream(lambda rows: items[rows[0]], rows=len(items), batch_size=1)
+
+
+def test_random_numbers_go_on_over_batches() -> None:
+    """An epoch and another one, or both at once: the same to the bit, dropout and moving averages included."""
+    weights = []
+    for parts in ([2], [1, 1]):
+        generator, discriminator, updates = adversaries()
+        trainer = Trainer(updates, seed=5)
+        for epochs in parts:
+            trainer.fit(again([REAL[:32], REAL[32:64], REAL[64:]]), epochs=epochs, verbose=0)
+        weights.append([*generator.get_weights(), *discriminator.get_weights()])
+    assert all(numpy.array_equal(x, y) for x, y in zip(*weights, strict=True))
+
+
+def test_a_broken_batch_is_undone() -> None:
+    a = scale(1.0)
+    trainer = Trainer([Update(lambda x: ops.mean(ops.exp(a(x))), a, Adam(0.5), name="e")], seed=0)
+    batches = [numpy.ones((2, 1)), numpy.ones((2, 1)), numpy.full((2, 1), 1e30)]
+    with pytest.raises(NonFiniteError, match="epoch 1 of this fit, batch 3"):
+        trainer.fit(again(batches), verbose=0)
+    assert a.get_weights()[0] == pytest.approx(0.5, abs=1e-2)  # after one of the two good steps
+    assert trainer.updates[0].optimizer.iterations == trainer.steps_trained == 1
+
+
+def test_options_of_the_other_kind_are_refused() -> None:
+    _, trainer = tripler()
+    with pytest.raises(ArgumentError, match="batch_size is for arrays"):
+        trainer.fit(Pairs(numpy.ones((4, 1)), 2), batch_size=2, verbose=0)
+    with pytest.raises(ArgumentError, match="steps_per_epoch is for iterables"):
+        trainer.fit((numpy.ones((4, 1)),) * 2, steps_per_epoch=2, verbose=0)
+    with pytest.raises(ArgumentError, match="begins anew"):
+        trainer.fit(iter([numpy.ones((4, 1))]), epochs=2, verbose=0)
+    with pytest.raises(DataError, match="no batches"):
+        trainer.fit(iter([]), verbose=0)

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pellucid.core.graph import Program, Variable
 from pellucid.execute.program import Loop, LoopSpec, Status
 from pellucid.train.callback import Callbacks
 from pellucid.train.history import Logs
+from pellucid.train.inputs import Examples, sizes
 from pellucid.train.interrupts import whole_steps
 from pellucid.train.nonfinite import Feeds, all_finite, bad_id, not_finite
 from pellucid.train.programs import SLICE, gathered
-from pellucid.train.step import Step
+from pellucid.train.step import Step, changed_by
 
 
 class ArrayCourse:
-    """The steps of `fit` on arrays. `steps` holds one step, or two when the last batch of an epoch is shorter."""
+    """The steps of `fit` on arrays: one for whole batches, and one where the last of an epoch is shorter."""
 
-    def __init__(self, model: Any, steps: Sequence[Step], spec: LoopSpec, loop: Loop) -> None:
-        self.model, self.steps, self.spec, self.loop = model, steps, spec, loop
+    def __init__(self, model: Any, data: Examples, batch: int, epochs: int, shuffle: bool) -> None:
+        self.model = model
+        self.batch: int | None = batch
+        self.steps: list[Step] = [model.step(data, size, training=True) for size in sizes(data.rows, batch)]
+        self.spec = LoopSpec(
+            programs=[step.program for step in self.steps],
+            batch=batch,
+            sources=data.arrays,
+            keyed=self.steps[0].keyed,
+            totals=self.steps[0].totals,
+            loss=0,
+            seed=model.seed,
+            epochs=epochs,
+            shuffle=shuffle,
+            first_epoch=model.epochs_trained,
+            first_step=model.steps_trained,
+            watch=changed_by(self.steps, model),
+        )
+        self.steps_per_epoch: int | None = self.spec.steps_per_epoch
+        self.loop: Loop = model.programs.loop(self.spec)
         self._versions = self._count_writes()
 
     @property
@@ -68,7 +86,7 @@ class ArrayCourse:
                 raise not_finite(self, self.loop.step - 1)
         if status == "id":
             step = self.loop.step
-            raise bad_id(*self.batch(step), f"step {step + 1} ({self.place(step)})")
+            raise bad_id(*self.fed(step), f"step {step + 1} ({self.place(step)})")
         self._versions = self._count_writes()
         return status
 
@@ -90,7 +108,7 @@ class ArrayCourse:
         self.loop.rewind(step)
         self._count_steps()
 
-    def batch(self, step: int) -> tuple[Program, Feeds]:
+    def fed(self, step: int) -> tuple[Program, Feeds]:
         rows = self.loop.rows(step)
         program = next(one.program for one in self.steps if one.program.inputs[0].shape[0] == len(rows))
         return program, gathered(self.spec, program, rows, step)

@@ -1,19 +1,24 @@
-"""The course of one `fit`: epochs, and between them callbacks, validation and history."""
+"""The course of one `fit`, of a model or a trainer: epochs, and between them callbacks, validation and history."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing, nullcontext
 from typing import Any, Protocol
 
-from pellucid.train.callback import Callbacks
+from pellucid.train.callback import Callback, Callbacks
 from pellucid.train.history import History, Logs
+from pellucid.train.progress import progress
 
 Validate = Callable[[], Logs]
 
 
 class Course(Protocol):
     """Where the steps of training come from: arrays in memory, or batches as they come."""
+
+    batch: int | None
+    steps_per_epoch: int | None  # `None` where an iterable does not tell
 
     def epoch(self, callbacks: Callbacks) -> Logs:
         """Make the steps of one epoch, telling callbacks of batches; returns its figures."""
@@ -35,20 +40,35 @@ class Fitting:
         self,
         model: Any,
         course: Course,
-        callbacks: Callbacks,
         epochs: int,
+        verbose: Any,
+        callbacks: Callback | Sequence[Callback] | None,
         initial_epoch: int = 0,
         validate: Validate | None = None,
         validation_freq: int | Collection[int] = 1,
     ) -> None:
-        self.model, self.course, self.callbacks = model, course, callbacks
+        self.model, self.course, self.verbose = model, course, verbose
         self.epoch, self.last_epoch = initial_epoch, epochs
         self.validate, self.validation_freq = validate, validation_freq
+        self.display = progress(verbose, epochs, course.steps_per_epoch)
+        self.callbacks = Callbacks(callbacks, self.display)
         self.logs: Logs = {}
 
     def run(self) -> History:
         """Train; returns the history."""
-        history: History = self.model.history
+        course, model = self.course, self.model
+        model.stop_training = False
+        model.history = history = History(
+            {"epochs": self.last_epoch, "batch_size": course.batch, "steps": course.steps_per_epoch, "seed": model.seed}
+        )
+        with closing(self.display) if self.display else nullcontext():
+            self.callbacks.attach(
+                model, {**history.params, "verbose": self.verbose, "validation": self.validate is not None}
+            )
+            self._train(history)
+        return history
+
+    def _train(self, history: History) -> None:
         self.callbacks.tell("on_train_begin", {})
         began = time.monotonic()
         try:
@@ -60,7 +80,6 @@ class Fitting:
         finally:
             history.params["seconds"] = time.monotonic() - began
             self.callbacks.tell("on_train_end", self.logs)
-        return history
 
     def _many_epochs(self, history: History) -> None:
         """Where nothing has to happen between epochs, a network of a hundred weights is not slowed down by Python."""

@@ -155,6 +155,18 @@ def hold_out(data: Examples, share: float) -> tuple[Examples, Examples]:
     return data.part(slice(0, kept)), data.part(slice(kept, None))
 
 
+def labels(y: Any, losses: Sequence[Loss], outputs: Sequence[Tensor], names: Sequence[str]) -> list[numpy.ndarray]:
+    """The labels of each output, checked against its loss; raises `LabelError` and others where they do not fit."""
+    arrays = batches.as_arrays(y, names, role="labels")
+    if len(arrays) != len(outputs):
+        raise LabelError(
+            f"the network has {len(outputs)} outputs ({', '.join(names)}), got {len(arrays)} arrays of labels"
+        )
+    for loss, array, output, name in zip(losses, arrays, outputs, names, strict=True):
+        loss.check(array, output, name)
+    return [in_known_kind(array, loss.label_dtype) for array, loss in zip(arrays, losses, strict=True)]
+
+
 def in_known_kind(array: numpy.ndarray, wanted: str) -> numpy.ndarray:
     """The array in a dtype whose rows the loop can gather into the wanted one; most are left as they are."""
     if wanted == "int32" and array.dtype.kind == "f":

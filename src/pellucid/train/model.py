@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext
-from itertools import islice
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 import numpy
 
-from pellucid.core.graph import Tensor
-from pellucid.core.random import make_key
+from pellucid.core.graph import Tensor, Variable
 from pellucid.data import batches
-from pellucid.data.prefetch import prefetched
-from pellucid.errors import ArgumentError, DataError, LabelError, StateError
+from pellucid.errors import ArgumentError, StateError
 from pellucid.execute import executor as find_executor
-from pellucid.execute.program import Executor, LoopSpec, Runner
+from pellucid.execute.program import Executor
 from pellucid.nn import initializers
 from pellucid.nn.layer import Layer
 from pellucid.nn.network import Network
@@ -31,11 +26,10 @@ from pellucid.train.glass import Glass
 from pellucid.train.history import History, Logs, show
 from pellucid.train.inputs import Examples
 from pellucid.train.objective import Choice, Objective
-from pellucid.train.programs import Programs
-from pellucid.train.progress import progress
+from pellucid.train.programs import ModelPrograms
 from pellucid.train.step import Step
 from pellucid.train.stepper import Stepper
-from pellucid.train.stream_course import BatchTraining, StreamCourse, evaluate_stream, parts
+from pellucid.train.stream_course import BatchTraining, StreamCourse, evaluate_stream, parts, predict_stream
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -80,11 +74,11 @@ class Model(Network, Glass):
         self.epochs_trained = self.steps_trained = 0
         self.objective: Objective | None = None
         self._choice: Choice | None = None
-        self._programs = Programs(self, find_executor())
+        self.programs = ModelPrograms(self, find_executor())
 
     def _connect(self, inputs: list[Tensor], outputs: list[Tensor]) -> None:
         super()._connect(inputs, outputs)
-        self._programs = Programs(self, self.executor, self.precision)
+        self.programs = ModelPrograms(self, self.executor, self.precision)
         new = [layer for layer in _leaves(self) if layer not in _initialized]
         _initialized.update(new)
         if self._draws is not None:
@@ -105,18 +99,23 @@ class Model(Network, Glass):
         return self._choice.optimizer
 
     @property
+    def optimizer_variables(self) -> list[Variable]:
+        """What the optimizer remembers from step to step."""
+        return self.optimizer.variables
+
+    @property
     def executor(self) -> Executor:
         """What runs this model's programs."""
-        return self._programs.executor
+        return self.programs.executor
 
     def run_on(self, executor: str) -> None:
         """Run on another executor from now on, "native", "numpy" or "xla"; weights and the state of training stay."""
-        self._programs = Programs(self, find_executor(executor), self.precision)
+        self.programs = ModelPrograms(self, find_executor(executor), self.precision)
 
     @property
     def precision(self) -> str:
         """In what products are computed."""
-        return self._programs.precision
+        return self.programs.precision
 
     # Compile
 
@@ -142,7 +141,7 @@ class Model(Network, Glass):
         choice = Choice(optimizer, loss, loss_weights, metrics, weighted_metrics)
         self.objective = choice.objective(self) if self.built else None
         self._choice = choice
-        self._programs = Programs(self, runs_on, precision)
+        self.programs = ModelPrograms(self, runs_on, precision)
 
     # Fit
 
@@ -179,53 +178,27 @@ class Model(Network, Glass):
         if validation_data is not None and validation_split:
             raise ArgumentError("give validation_split or validation_data, not both")
         source = feeding.as_stream(x, y)
-        data, held = None, None
+        held = None
         if source is None:
             feeding.refuse_for_arrays(steps_per_epoch=steps_per_epoch)
             data = self.examples(x, y, sample_weight, class_weight)
             if validation_split:
                 data, held = feeding.hold_out(data, validation_split)
+            batch = feeding.batch_size(batch_size, data.rows)
         else:
             feeding.refuse_for_batches(
                 batch_size=batch_size, sample_weight=sample_weight, validation_split=validation_split or None
             )
-            if steps_per_epoch is not None:
-                feeding.need_count("steps_per_epoch", steps_per_epoch, least=1)
         validate = self._validation(held, validation_data, validation_batch_size, validation_steps)
-        batch = feeding.batch_size(batch_size, data.rows) if data else None
-        steps_each = -(-data.rows // batch) if data and batch else steps_per_epoch or feeding.length(source)
-        display = progress(verbose, epochs, steps_each)
-        with closing(display) if display else nullcontext():
-            listeners = Callbacks(callbacks, display)
-            self.stop_training = False
-            self.history = History({"epochs": epochs, "batch_size": batch, "steps": steps_each, "seed": self.seed})
-            listeners.attach(self, {**self.history.params, "verbose": verbose, "validation": validate is not None})
-            count = max(epochs - initial_epoch, 0)
-            if data is not None and batch is not None:
-                course: Course = self._array_course(data, batch, count, shuffle)
-            else:
-                assert source is not None
-                course = StreamCourse(self, source, count, steps_per_epoch, class_weight)
-            return Fitting(self, course, listeners, epochs, initial_epoch, validate, validation_freq).run()
-
-    def _array_course(self, data: Examples, batch: int, epochs: int, shuffle: bool) -> ArrayCourse:
-        steps = [self.step(data, size, training=True) for size in feeding.sizes(data.rows, batch)]
-        written = [variable for step in steps for variable, _ in step.program.updates]  # states of layers among them
-        spec = LoopSpec(
-            programs=[step.program for step in steps],
-            batch=batch,
-            sources=data.arrays,
-            keyed=steps[0].keyed,
-            totals=steps[0].totals,
-            loss=0,
-            seed=self.seed,
-            epochs=epochs,
-            shuffle=shuffle,
-            first_epoch=self.epochs_trained,
-            first_step=self.steps_trained,
-            watch=list(dict.fromkeys([*self.variables, *self.optimizer.variables, *written])),
-        )
-        return ArrayCourse(self, steps, spec, self.executor.loop(spec, self.precision))
+        count = max(epochs - initial_epoch, 0)
+        if source is None:
+            course: Course = ArrayCourse(self, data, batch, count, shuffle)
+        else:
+            course = StreamCourse(
+                self, source, lambda item: self.examples(*parts(item), class_weight), count, steps_per_epoch
+            )
+        fitting = Fitting(self, course, epochs, verbose, callbacks, initial_epoch, validate, validation_freq)
+        return fitting.run()
 
     def _validation(
         self, held: Examples | None, given: Any, batch_size: int | None, steps: int | None
@@ -260,22 +233,17 @@ class Model(Network, Glass):
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """The figures of one batch, without training, as `evaluate` returns them."""
         data = self.examples(x, y, sample_weight)
-        step, totals = self.run_batch(data, training=False)
+        step, totals = self.run_batch(data)
         return _returned(step.logs(totals, data.rows), return_dict)
 
     def step(self, data: Examples, rows: int, training: bool) -> Step:
         """The step for examples of these shapes, `rows` at a time."""
-        return self._programs.objective(self.need_objective(), data.signature(rows, training))
+        return self.programs.objective(self.need_objective(), data.signature(rows, training))
 
-    def run_batch(self, data: Examples, training: bool) -> tuple[Step, numpy.ndarray]:
-        """Run one step on all rows of the examples; returns it with its totals."""
-        step = self.step(data, data.rows, training)
-        arrays = data.as_fed(step.program.inputs)
-        if step.keyed:
-            arrays.append(make_key(self.seed, self.steps_trained))
-        outputs = self._programs.run(step, arrays)
-        self.steps_trained += training
-        return step, numpy.concatenate([numpy.ravel(value).astype(numpy.float64) for value in outputs])
+    def run_batch(self, data: Examples) -> tuple[Step, numpy.ndarray]:
+        """Measure all rows of the examples in one step, without training; returns it with its totals."""
+        step = self.step(data, data.rows, training=False)
+        return step, self.programs.totals(step, data, self.steps_trained)
 
     # Evaluate and predict
 
@@ -312,49 +280,39 @@ class Model(Network, Glass):
 
     def _evaluate(self, data: Examples, size: int | None) -> Logs:
         batch = feeding.batch_size(size or feeding.large_batch(self, data.rows), data.rows)
-        return self._programs.evaluate(self.need_objective(), data, batch)
+        return self.programs.evaluate(self.need_objective(), data, batch)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None) -> Any:
         """The outputs for some examples: an array [rows, …], or a list of them for several outputs. Quiet and quick.
 
         `x` may be an iterable of batches, of which `steps` are used.
         """
-        if type(x) is numpy.ndarray and (runner := self._programs.quick.get((x.shape, x.dtype))) is not None:
-            outputs = _asked_again(runner, x)
-            if outputs is not None:
-                return outputs[0] if len(outputs) == 1 else outputs
+        outputs = self.programs.at_once(x)
+        if outputs is not None:
+            return outputs[0] if len(outputs) == 1 else outputs
         if not self.built:
             raise StateError(
                 "predict: the network is not built, as it has no layers or its input's shape is not known; "
                 "add Input(shape=…) first, or call fit before"
             )
         if batches.is_batches(x):
-            return self._predict_stream(x, steps)
+            return predict_stream(self, x, steps)
         arrays = self.inputs_of(x)
         rows = batches.same_rows({"features": arrays})
         if rows <= (batch_size or 32):
-            step = self._programs.prediction(arrays, rows)
+            step = self.programs.prediction(arrays, rows)
             fed = [array.astype(value.dtype, copy=False) for array, value in zip(arrays, self.inputs, strict=True)]
-            outputs = self._programs.run(step, fed)
+            outputs = self.programs.answer(step, fed)
             if len(fed) == 1 and fed[0] is x:
-                self._programs.keep_quick(x, step)
+                self.programs.keep_quick(x, step)
         else:
             size = batch_size or feeding.large_batch(self, rows)
-            outputs = self._programs.predict(arrays, rows, feeding.batch_size(size, rows))
+            outputs = self.programs.predict(arrays, rows, feeding.batch_size(size, rows))
         return outputs[0] if len(outputs) == 1 else outputs
 
     def stepper(self, batch_size: int = 1, length: int | None = None) -> Stepper:
         """This model for sequences that come one step at a time, at most `length` of them: see `Stepper`."""
         return Stepper(self, batch_size, length)
-
-    def _predict_stream(self, source: Iterable[Any], steps: int | None) -> Any:
-        with prefetched(islice(source, steps)) as items:
-            made = [self.predict(item[0] if isinstance(item, tuple) else item) for item in items]
-        if not made:
-            raise DataError("the iterable gave no batches; predict needs at least one")
-        if len(self.outputs) == 1:
-            return numpy.concatenate(made)
-        return [numpy.concatenate(outputs) for outputs in zip(*made, strict=True)]
 
     # Data in
 
@@ -378,19 +336,9 @@ class Model(Network, Glass):
             raise ArgumentError("no labels: give y beside x (or an iterable of batches (x, y))")
         self._build_for(x)
         objective = self.need_objective()
-        labels = batches.as_arrays(y, self.output_names, role="labels")
-        if len(labels) != len(self.outputs):
-            raise LabelError(
-                f"the network has {len(self.outputs)} outputs ({', '.join(self.output_names)}), "
-                f"got {len(labels)} arrays of labels"
-            )
+        labels = feeding.labels(y, objective.losses, self.outputs, self.output_names)
         inputs = self.inputs_of(x)
         batches.same_rows({"features": inputs, "labels": labels})
-        for loss, label, output, name in zip(objective.losses, labels, self.outputs, self.output_names, strict=True):
-            loss.check(label, output, name)
-        labels = [
-            feeding.in_known_kind(label, loss.label_dtype) for label, loss in zip(labels, objective.losses, strict=True)
-        ]
         weights = feeding.weights(sample_weight, class_weight, labels, objective.losses, self.output_names)
         batches.same_rows({"features": inputs, "sample weights": [one for one in weights if one is not None]})
         return Examples(inputs, labels, weights)
@@ -420,7 +368,7 @@ class Model(Network, Glass):
         Values that are not needed any more make room for later ones. `None` where the executor does not plan memory.
         """
         data = self.examples(x, y)
-        return self._programs.planned_bytes(self.step(data, min(batch_size, data.rows), training=True))
+        return self.programs.planned_bytes(self.step(data, min(batch_size, data.rows), training=True))
 
     def save(self, filepath: str | Path, overwrite: bool = True) -> None:
         """Write the whole model into one file: architecture, weights, training state and history."""
@@ -436,15 +384,6 @@ def _leaves(network: Network) -> Iterator[Layer]:
             yield from _leaves(layer)
         else:
             yield layer
-
-
-def _asked_again(runner: Runner, x: numpy.ndarray) -> list[numpy.ndarray] | None:
-    """The outputs for a shape that was asked before, in 2 µs; `None` for what only the longer way can judge."""
-    try:
-        outputs = runner(x)
-    except ValueError:
-        return None
-    return outputs if math.isfinite(numpy.vdot(x, x)) else None  # finite only if every term is
 
 
 def _returned(logs: Logs, return_dict: bool) -> Any:

@@ -29,7 +29,7 @@ class Replay(Protocol):
     def rewind(self, step: int) -> None:
         """Put weights and optimizer back to what they were just before a step."""
 
-    def batch(self, step: int) -> tuple[Program, Feeds]:
+    def fed(self, step: int) -> tuple[Program, Feeds]:
         """What a step computes, and on what."""
 
     def place(self, step: int) -> str:
@@ -52,7 +52,7 @@ def not_finite(replay: Replay, step: int) -> NonFiniteError:
     broken = step - 1 if by_update else step
     if by_update:
         replay.rewind(broken)
-    where = _first_broken(*replay.batch(broken))
+    where = _first_broken(*replay.fed(broken))
     kept = broken if by_update else max(step - 1, replay.first)
     replay.rewind(kept)
     what = "the update made weights non-finite" if by_update else "the loss became non-finite"

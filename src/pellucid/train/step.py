@@ -74,6 +74,12 @@ class Step:
         return {entry.name: entry.value(totals, rows) for entry in self.entries}
 
 
+def changed_by(steps: Sequence[Step], model: Any) -> list[Variable]:
+    """What there is to put back when steps are undone: weights, what optimizers remember, and states of layers."""
+    written = [variable for step in steps for variable, _ in step.program.updates]
+    return list(dict.fromkeys([*model.variables, *model.optimizer_variables, *written]))
+
+
 def prediction_step(network: Network, signature: Signature) -> Step:
     """Inputs → outputs, and the updates of states that layers keep from batch to batch."""
     inputs, outputs, construction = make_forward(network, signature)

@@ -1,4 +1,4 @@
-"""Training and evaluation on batches as they come: one step for each item `(x, y)` or `(x, y, sample_weight)`.
+"""Training and evaluation on batches as they come: one step for each item of an iterable.
 
 Batches are made on a thread of their own while steps run, at most two ahead.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -22,10 +22,10 @@ from pellucid.data.prefetch import prefetched
 from pellucid.errors import ArgumentError, DataError
 from pellucid.train.callback import Callbacks
 from pellucid.train.history import Logs
-from pellucid.train.inputs import Examples
+from pellucid.train.inputs import Examples, length, need_count
 from pellucid.train.interrupts import whole_steps
 from pellucid.train.nonfinite import Feeds, all_finite, not_finite
-from pellucid.train.step import Step
+from pellucid.train.step import Step, changed_by
 
 
 @dataclass
@@ -35,6 +35,7 @@ class Before:
     step: int
     data: Examples
     place: str
+    variables: list[Variable]
     values: list[numpy.ndarray]
 
 
@@ -52,9 +53,11 @@ class BatchTraining:
 
     def train(self, data: Examples, place: str = "a batch given by itself") -> tuple[Step, numpy.ndarray]:
         """One step; raises `NonFiniteError` where its loss is not finite, and restores the last good weights."""
-        self._keep(data, place)
+        step: Step = self.model.step(data, data.rows, training=True)
+        self._keep(step, data, place)
         with whole_steps():
-            step, totals = self.model.run_batch(data, training=True)
+            totals: numpy.ndarray = self.model.programs.totals(step, data, self.model.steps_trained)
+            self.model.steps_trained += 1
             if not math.isfinite(totals[0]):
                 raise not_finite(self, self.model.steps_trained - 1)
         return step, totals
@@ -64,19 +67,15 @@ class BatchTraining:
         if not all_finite(self.variables):
             raise not_finite(self, self.model.steps_trained)
 
-    def _keep(self, data: Examples, place: str) -> None:
-        watched = self._watched()
-        if len(self._before) == 2 and len(self._before[0].values) == len(watched):
+    def _keep(self, step: Step, data: Examples, place: str) -> None:
+        variables = changed_by([step], self.model)
+        if len(self._before) == 2 and self._before[0].variables == variables:
             values = self._before[0].values  # its memory serves again
-            for array, variable in zip(values, watched, strict=True):
+            for array, variable in zip(values, variables, strict=True):
                 numpy.copyto(array, variable.value)
         else:
-            values = [variable.value.copy() for variable in watched]
-        self._before.append(Before(self.model.steps_trained, data, place, values))
-
-    def _watched(self) -> list[Variable]:
-        self.model.optimizer.build(self.model.trainable_variables)
-        return [*self.model.variables, *self.model.optimizer.variables]
+            values = [variable.value.copy() for variable in variables]
+        self._before.append(Before(self.model.steps_trained, data, place, variables, values))
 
     @property
     def first(self) -> int:
@@ -85,11 +84,11 @@ class BatchTraining:
     def rewind(self, step: int) -> None:
         for before in self._before:
             if before.step == step:
-                for variable, value in zip(self._watched(), before.values, strict=True):
+                for variable, value in zip(before.variables, before.values, strict=True):
                     variable.assign(value)
         self.model.steps_trained = step
 
-    def batch(self, step: int) -> tuple[Program, Feeds]:
+    def fed(self, step: int) -> tuple[Program, Feeds]:
         data = self._at(step).data
         program = self.model.step(data, data.rows, training=True).program
         key = make_key(self.model.seed, step)
@@ -103,20 +102,32 @@ class BatchTraining:
 
 
 class StreamCourse(BatchTraining):
-    """The steps of `fit` on an iterable of batches.
+    """The steps of `fit` on an iterable of batches, which `examples` makes of its items.
 
     An epoch is one pass, or `steps_per_epoch` batches, going on where the epoch before ended and starting again where
     the iterable can. One that can be read only once ends training, with a warning, when it is exhausted.
     """
 
-    def __init__(self, model: Any, source: Iterable[Any], epochs: int, steps_per_epoch: int | None, class_weight: Any):
+    def __init__(
+        self,
+        model: Any,
+        source: Iterable[Any],
+        examples: Callable[[Any], Examples],
+        epochs: int,
+        steps_per_epoch: int | None,
+    ) -> None:
         super().__init__(model)
-        self.source, self.steps_per_epoch, self.class_weight = source, steps_per_epoch, class_weight
+        if steps_per_epoch is not None:
+            need_count("steps_per_epoch", steps_per_epoch, least=1)
+        self.source, self.examples, self.asked = source, examples, steps_per_epoch
+        self.batch: int | None = None
+        self.steps_per_epoch = steps_per_epoch or length(source)
         self._batches = iter(source)
         self._once = self._batches is source
         if self._once and epochs > 1 and steps_per_epoch is None:
             raise ArgumentError(
-                "this iterator can be read only once: give steps_per_epoch, epochs=1, or an iterable such as a list"
+                "this iterator can be read only once: give steps_per_epoch, epochs=1, or an iterable that begins anew, "
+                "such as a Stream"
             )
         self._epoch, self._finished = 0, list[Logs]()
 
@@ -151,26 +162,23 @@ class StreamCourse(BatchTraining):
         given = 0
         with prefetched(self._items()) as items:
             for item in items:
-                x, y, weight = parts(item)
-                yield self.model.examples(x, y, weight, self.class_weight)
+                yield self.examples(item)
                 given += 1
         if given == 0:
-            raise DataError(
-                f"the iterable gave no batches for epoch {self._epoch}; each epoch needs at least one (x, y)"
-            )
-        if self.steps_per_epoch is not None and given < self.steps_per_epoch:
+            raise DataError(f"the iterable gave no batches for epoch {self._epoch}; each epoch needs at least one")
+        if self.asked is not None and given < self.asked:
             self.model.stop_training = True
             warnings.warn(
-                f"the iterable ended after {given} of {self.steps_per_epoch} batches of epoch {self._epoch}, so "
+                f"the iterable ended after {given} of {self.asked} batches of epoch {self._epoch}, so "
                 "training ends; give more batches, or fewer steps_per_epoch",
                 stacklevel=2,
             )
 
     def _items(self) -> Iterator[Any]:
-        if self.steps_per_epoch is None:
+        if self.asked is None:
             yield from self._batches if self._once else iter(self.source)
             return
-        left = self.steps_per_epoch
+        left = self.asked
         while left:
             taken = 0
             for item in islice(self._batches, left):
@@ -189,14 +197,24 @@ def evaluate_stream(model: Any, source: Iterable[Any], steps: int | None = None)
     rows, step = 0, None
     with prefetched(islice(source, steps)) as items:
         for item in items:
-            x, y, weight = parts(item)
-            data = model.examples(x, y, weight)
-            step, flat = model.run_batch(data, training=False)
+            data = model.examples(*parts(item))
+            step, flat = model.run_batch(data)
             totals, rows = totals + flat, rows + data.rows
     if step is None:
         raise DataError("the iterable gave no batches; evaluation needs at least one (x, y)")
     logs: Logs = step.logs(totals, rows)
     return logs
+
+
+def predict_stream(model: Any, source: Iterable[Any], steps: int | None = None) -> Any:
+    """The outputs for the features of some batches, in their order."""
+    with prefetched(islice(source, steps)) as items:
+        made = [model.predict(item[0] if isinstance(item, tuple) else item) for item in items]
+    if not made:
+        raise DataError("the iterable gave no batches; predict needs at least one")
+    if len(model.outputs) == 1:
+        return numpy.concatenate(made)
+    return [numpy.concatenate(outputs) for outputs in zip(*made, strict=True)]
 
 
 def parts(item: Any) -> tuple[Any, Any, Any]:

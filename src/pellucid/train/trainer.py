@@ -8,11 +8,8 @@ which every executor runs as it runs a model's step.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy
 
 from pellucid.core.autodiff import gradients
 from pellucid.core.graph import Program, Tensor, Variable, scope, updated
@@ -20,7 +17,6 @@ from pellucid.core.sources import feed
 from pellucid.data import batches
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.execute import executor as find_executor
-from pellucid.execute.program import LoopSpec
 from pellucid.nn import initializers, optimizers
 from pellucid.nn.arguments import whole
 from pellucid.nn.construction import Construction, constructing
@@ -29,11 +25,13 @@ from pellucid.nn.network import Network
 from pellucid.ops import stop_gradient
 from pellucid.train import inputs as feeding
 from pellucid.train.array_course import ArrayCourse
-from pellucid.train.callback import Callback, Callbacks
-from pellucid.train.fitting import Fitting
+from pellucid.train.callback import Callback
+from pellucid.train.fitting import Course, Fitting
 from pellucid.train.history import History
-from pellucid.train.progress import progress
+from pellucid.train.inputs import Examples
+from pellucid.train.programs import Programs
 from pellucid.train.step import Entry, Step
+from pellucid.train.stream_course import StreamCourse
 
 
 class Update:
@@ -114,14 +112,18 @@ class Trainer:
         self.stop_training = False
         self.history: History | None = None
         self.epochs_trained = self.steps_trained = 0
-        self._executor = find_executor(self.executor)
-        self._steps: dict[Any, Step] = {}
+        self.programs = Programs(self, find_executor(self.executor), self.precision)
 
     @property
     def variables(self) -> list[Variable]:
         """Of all networks, each once."""
         networks = [network for update in self.updates for network in update.networks]
         return list(dict.fromkeys(variable for network in networks for variable in network.variables))
+
+    @property
+    def optimizer_variables(self) -> list[Variable]:
+        """What the optimizers remember from step to step."""
+        return [variable for update in self.updates for variable in update.optimizer.variables]
 
     def fit(
         self,
@@ -131,53 +133,47 @@ class Trainer:
         verbose: Any = "auto",
         callbacks: Callback | Sequence[Callback] | None = None,
         shuffle: bool = True,
+        steps_per_epoch: int | None = None,
     ) -> History:
         """Train on an array, or on a tuple of arrays with as many rows; returns the `History` of every figure by epoch.
 
-        `loss` is the sum of all updates' losses. A second call goes on where the first ended. Raises `DataError`
-        for what cannot be used, `NonFiniteError` where numbers break; Ctrl-C leaves the weights of the last whole step.
+        `x` may be an iterable of batches instead, each an array or a tuple of arrays: `steps_per_epoch` of them make an
+        epoch, or all. `loss` is the sum of all updates' losses. A second call goes on where the first ended. Raises
+        `DataError` for what cannot be used, `NonFiniteError` where numbers break; Ctrl-C leaves the weights of the last
+        whole step.
         """
         feeding.need_count("epochs", epochs, least=0)
+        if batches.is_batches(x):
+            feeding.refuse_for_batches(batch_size=batch_size)
+            course: Course = StreamCourse(self, x, self._batch, epochs, steps_per_epoch)
+        else:
+            feeding.refuse_for_arrays(steps_per_epoch=steps_per_epoch)
+            data = self.examples(x)
+            course = ArrayCourse(self, data, feeding.batch_size(batch_size, data.rows), epochs, shuffle)
+        return Fitting(self, course, epochs, verbose, callbacks).run()
+
+    def examples(self, x: Any) -> Examples:
+        """An array, or a tuple of arrays with as many rows, as what a step takes."""
         given = x if isinstance(x, tuple) else (x,)
         arrays = batches.as_arrays(given, [f"array {i}" for i in range(len(given))])
-        rows = batches.same_rows({"features": arrays})
-        batch = feeding.batch_size(batch_size, rows)
-        steps = [self.step(size, arrays) for size in feeding.sizes(rows, batch)]
-        optimizer_state = [variable for update in self.updates for variable in update.optimizer.variables]
-        spec = LoopSpec(
-            programs=[step.program for step in steps],
-            batch=batch,
-            sources=arrays,
-            keyed=True,
-            totals=steps[0].totals,
-            loss=0,
-            seed=self.seed,
-            epochs=epochs,
-            shuffle=shuffle,
-            first_epoch=self.epochs_trained,
-            first_step=self.steps_trained,
-            watch=list(dict.fromkeys([*self.variables, *optimizer_state])),
-        )
-        display = progress(verbose, epochs, spec.steps_per_epoch)
-        with closing(display) if display else nullcontext():
-            listeners = Callbacks(callbacks, display)
-            self.stop_training = False
-            self.history = History(
-                {"epochs": epochs, "batch_size": batch, "steps": spec.steps_per_epoch, "seed": self.seed}
-            )
-            listeners.attach(self, {**self.history.params, "verbose": verbose, "validation": False})
-            course = ArrayCourse(self, steps, spec, self._executor.loop(spec, self.precision))
-            return Fitting(self, course, listeners, epochs).run()
+        batches.same_rows({"features": arrays})
+        return Examples(arrays, [], [])
 
-    def step(self, batch: int, arrays: Sequence[numpy.ndarray]) -> Step:
+    def _batch(self, item: Any) -> Examples:
+        """An item of an iterable; some data loaders give lists of arrays."""
+        return self.examples(tuple(item) if isinstance(item, list) else item)
+
+    def step(self, data: Examples, rows: int, training: bool = True) -> Step:
         """The program of one step on that many rows: every update, one after another. Made once."""
-        kinds = [(array.shape[1:], "int32" if array.dtype.kind in "iu" else "float32") for array in arrays]
+        kinds = [(array.shape[1:], "int32" if array.dtype.kind in "iu" else "float32") for array in data.arrays]
         trained = [parameter for update in self.updates for parameter in update.parameters]
-        key = (batch, tuple(kinds), tuple(map(id, trained)))
-        if key not in self._steps:
-            given = [feed((batch, *shape), kind, f"array {i}") for i, (shape, kind) in enumerate(kinds)]
-            self._steps[key] = self._build(batch, given)
-        return self._steps[key]
+
+        def make() -> Step:
+            return self._build(
+                rows, [feed((rows, *shape), kind, f"array {i}") for i, (shape, kind) in enumerate(kinds)]
+            )
+
+        return self.programs.get((rows, tuple(kinds), tuple(map(id, trained))), make)
 
     def _build(self, batch: int, given: Sequence[Tensor]) -> Step:
         construction = Construction(training=True, key=feed((4,), "uint32", "key"), evaluating=True)
