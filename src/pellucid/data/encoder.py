@@ -59,6 +59,7 @@ class Category:
 
     column: str
     vocabulary: tuple[str, ...]
+    commonest: str = ""  # of the training part; "" where that is not known
 
     @property
     def name(self) -> str:
@@ -126,6 +127,14 @@ class Encoder:
     def number_names(self) -> tuple[str, ...]:
         """The names of the columns of the matrix `"numbers"`, such as `age` or `sold.month_sin`."""
         return tuple(number.name for number in self.numbers)
+
+    @property
+    def usual(self) -> dict[str, Array]:
+        """The arrays of a usual row: the average of each number, as it is filled in, and the commonest category."""
+        averages = [np.expm1(number.mean) if number.skewed else number.mean for number in self.numbers]
+        numbers = {NUMBERS: np.array([averages], np.float32)} if averages else {}
+        codes = {c.name: ("", *c.vocabulary).index(c.commonest) for c in self.categories}
+        return {**numbers, **{name: np.array([code], np.int32) for name, code in codes.items()}}
 
     @property
     def mean(self) -> NDArray[np.float32]:
@@ -213,7 +222,7 @@ class Encoder:
         return {
             "version": _VERSION,
             "numbers": [{**vars(number), "order": list(number.order)} for number in self.numbers],
-            "categories": [{"column": c.column, "vocabulary": list(c.vocabulary)} for c in self.categories],
+            "categories": [{**vars(category), "vocabulary": list(category.vocabulary)} for category in self.categories],
             "ignored": list(self.ignored),
             "target": self.target.to_json() if self.target else None,
             "target_mean": self.target_mean,
@@ -237,8 +246,10 @@ class Encoder:
         numbers = [_number(item, f"encoder, number {i}") for i, item in enumerate(read["numbers"])]
         categories = []
         for i, item in enumerate(read["categories"]):
-            records.checked(item, f"encoder, category {i}", column=records.text, vocabulary=records.texts)
-            categories.append(Category(item["column"], tuple(item["vocabulary"])))
+            item = {"commonest": "", **item} if isinstance(item, dict) else item  # which early files have not
+            where = f"encoder, category {i}"
+            records.checked(item, where, column=records.text, vocabulary=records.texts, commonest=records.text)
+            categories.append(Category(item["column"], tuple(item["vocabulary"]), item["commonest"]))
         target = Target.from_json(read["target"]) if read["target"] is not None else None
         names = [number.name for number in numbers]
         used = {number.column for number in numbers}
@@ -324,7 +335,7 @@ def _fit_category(column: Column, notices: list[str]) -> Category:
             f"column '{column.name}': {folded:,} of {len(counts):,} categories, rare ones with {rows:,} rows, "
             "share one code"
         )
-    return Category(column.name, tuple(kept))
+    return Category(column.name, tuple(kept), max(kept, key=lambda name: counts[name], default=""))
 
 
 def _notice_numbers(number: Number, values: Array, column: Column, notices: list[str]) -> None:

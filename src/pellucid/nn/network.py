@@ -6,7 +6,7 @@ prediction. A network is a layer itself, so that networks nest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pellucid.core.graph import Group, Node, Tensor, composites
@@ -60,15 +60,22 @@ class Network(Layer):
         built = self.replay(inputs, training)
         return tuple(built[value] for value in self.outputs)
 
-    def replay(self, inputs: Sequence[Tensor], training: bool = False) -> dict[Tensor, Tensor]:
-        """The same, with every value that a step of the network makes, by the one that was recorded for it."""
+    def replay(
+        self, inputs: Sequence[Tensor], training: bool = False, given: Mapping[Tensor, Tensor] | None = None
+    ) -> dict[Tensor, Tensor]:
+        """The same, with every value that a step of the network makes, by the one that was recorded for it.
+
+        What is `given` for recorded values stands in for them; steps that made only such are left out.
+        """
         if len(inputs) != len(self.inputs):
             raise ShapeError(
                 f"network {self.name} has {len(self.inputs)} inputs ({', '.join(self.input_names)}), got {len(inputs)}"
             )
-        built: dict[Tensor, Tensor] = dict(zip(self.inputs, inputs, strict=True))
+        built: dict[Tensor, Tensor] = {**dict(zip(self.inputs, inputs, strict=True)), **(given or {})}
         with replaying():
             for step in self.steps:
+                if all(value in built for value in step.outputs):
+                    continue
                 values = [built.get(value, value) for value in step.inputs]
                 if isinstance(step, Call):
                     result = step.replay(built, training)

@@ -11,6 +11,7 @@ there are several). Matplotlib is loaded at the first call.
 from __future__ import annotations
 
 from pellucid.plot.classification import confusion_matrix, precision_recall, roc
+from pellucid.plot.contributions import contributions
 from pellucid.plot.curves import learning_curves
 from pellucid.plot.descent import learning_rates, race
 from pellucid.plot.functions import activation
@@ -18,6 +19,6 @@ from pellucid.plot.regression import predicted, residuals
 from pellucid.plot.surface import loss_surface, paraboloid
 
 __all__ = [
-    "activation", "confusion_matrix", "learning_curves", "learning_rates", "loss_surface", "paraboloid",
-    "precision_recall", "predicted", "race", "residuals", "roc",
+    "activation", "confusion_matrix", "contributions", "learning_curves", "learning_rates", "loss_surface",
+    "paraboloid", "precision_recall", "predicted", "race", "residuals", "roc",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from pellucid.errors import ArgumentError
 if TYPE_CHECKING:
     from pellucid.explain.record import StepExplanation
     from pellucid.explain.trace import Trace
+    from pellucid.explain.why import Why
     from pellucid.plot.diagram import Diagram
     from pellucid.train.model import Model
 
@@ -94,3 +95,31 @@ class Glass:
         opened = open_model(model, x, y, sample_weight, training=True)
         losses = " + ".join(dict.fromkeys(loss.name for loss in model.need_objective().losses))
         return explain(opened, model.name, type(model.optimizer).__name__, losses, weight)
+
+    def why(
+        self,
+        x: Any,
+        output: Any = None,
+        baseline: Any = 0.0,
+        names: Sequence[str] | None = None,
+        vocabulary: Sequence[str] | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> Why:
+        """What each element of one example, `x[:1]`, contributes to the output, beside a baseline: see `Why`.
+
+        `output`: the class (number or name), or (output, class) of several outputs; the likeliest class otherwise.
+        `baseline`: a number or an array, of several inputs a list or dict; zeros otherwise. `names` are those of the
+        elements of the input, `vocabulary` the words behind ids, `classes` the names of the classes.
+        Contributions add up to the output less that of the baseline; what they miss is the record's `gap`.
+        Sundararajan, Taly & Yan 2017.
+
+        >>> import pellucid
+        >>> model = pellucid.Sequential([pellucid.Input((2,)), pellucid.layers.Dense(1, name="sum")])
+        >>> model.set_weights([[[2.0], [-1.0]], [5.0]])
+        >>> {name: round(part, 3) for name, part in model.why([[3.0, 4.0]], names=["a", "b"]).parts.items()}
+        {'a': 6.0, 'b': -4.0}
+        """
+        from pellucid.explain.why import explain
+
+        model = cast("Model", self)
+        return explain(model, model.executor, model.inputs_of(x), output, baseline, names, vocabulary, classes)

@@ -31,6 +31,7 @@ from pellucid.train.callbacks import Callback, EarlyStopping
 from pellucid.train.history import History
 from pellucid.train.model import Model
 from pellucid.train.saving import read_model, save_model
+from pellucid.train.table_glass import TableGlass
 from pellucid.train.table_network import build_network, element_names, measure_boundaries
 from pellucid.train.table_settings import Settings
 
@@ -42,7 +43,7 @@ _VERSION = 1
 _SEEDS = 2**32  # drawn seeds; short enough to be typed again
 
 
-class TableModel:
+class TableModel(TableGlass):
     """A network for a table, with everything that leads from its columns to the target and back.
 
     `train` makes one; `prepare` and then `fit` do the same in two steps. `schema` says what the columns are, `notices`
