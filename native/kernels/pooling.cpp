@@ -262,8 +262,10 @@ class PoolGradient final : public Kernel {
     const X* const x = x_ + (Rule::reads_image ? image * geometry_.image_size() : 0);
     const G* const g = g_ + image * geometry_.pooled_size();
     const std::int64_t channels = geometry_.channels;
+    // Of several vectors, the last one would reach into the next element's first, which is written already.
+    const bool may_reach = tiles_ && channels <= lanes;
     each_window(geometry_, row, [&](auto side, const Covered& covered, std::int64_t from, std::int64_t to, bool room) {
-      over_channels(channels, room && tiles_, [&](auto use, std::int64_t c) {
+      over_channels(channels, room && may_reach, [&](auto use, std::int64_t c) {
         Rule::template spread<side>(x + from + c, use.load(g + to + c), positive_, covered, channels, use,
                                     [&](std::int64_t at, floats part) { put(use, dx + from + c + at, part); });
       });
