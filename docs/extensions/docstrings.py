@@ -17,7 +17,13 @@ _CODE = re.compile(r"(`[^`]+`)")
 def marked_up(text: str) -> str:
     """A paragraph of plain text, escaped, with its `code` marked."""
     parts = _CODE.split(text)
-    return "".join(f"`{part}`" if i % 2 else re.sub(r"([\\*|_])", r"\\\1", part) for i, part in enumerate(parts))
+    for i, part in enumerate(parts):
+        if i % 2:
+            parts[i] = f"`{part}`"
+        else:
+            between = r"\ " if i and re.match(r"[^\s.,:;!?)\]}'\"-]", part) else ""  # ends the code before a letter
+            parts[i] = between + re.sub(r"([\\*|_])", r"\\\1", part)
+    return "".join(parts)
 
 
 def as_rest(text: str) -> list[str]:
