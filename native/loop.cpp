@@ -163,7 +163,7 @@ void Loop::end_epoch() {
   if (epoch_ < last_epoch()) set_order();
 }
 
-Status Loop::advance(double seconds, std::int64_t epochs) {
+Status Loop::advance(double seconds, std::int64_t epochs, std::int64_t most) {
   const Clock::time_point start = Clock::now();
   const std::int64_t until = std::min(last_epoch(), epoch_ + std::max<std::int64_t>(epochs, 1));
   if (!settings_.watch.empty() && snapshots_.empty()) take_snapshot();
@@ -181,14 +181,16 @@ Status Loop::advance(double seconds, std::int64_t epochs) {
       *parts_.back().plan->bad_id() = false;
       return Status::id;
     }
-    if (++steps < steps_between_looks_ && seconds > 0) continue;
+    const bool enough = --most <= 0;
+    if (++steps < steps_between_looks_ && seconds > 0 && !enough) continue;
     const Clock::time_point now = Clock::now();
     const double each = std::chrono::duration<double>(now - look).count() / static_cast<double>(steps);
     steps_between_looks_ = std::clamp(static_cast<std::int64_t>(look_seconds / std::max(each, 1e-9)), std::int64_t{1},
                                       most_steps_between_looks);
     look = now, steps = 0;
     if (now >= next_snapshot_ && !settings_.watch.empty()) take_snapshot();
-    if (std::chrono::duration<double>(now - start).count() >= seconds && epoch_ < until) return Status::time;
+    const bool late = std::chrono::duration<double>(now - start).count() >= seconds;
+    if ((enough || late) && epoch_ < until) return Status::time;
   }
   return epoch_ == last_epoch() ? Status::done : Status::epoch;
 }

@@ -40,7 +40,7 @@ class Loop {
  public:
   explicit Loop(LoopSettings settings);
 
-  Status advance(double seconds, std::int64_t epochs);
+  Status advance(double seconds, std::int64_t epochs, std::int64_t most);  // at most so many steps
   void stop() { stopped_.store(true, std::memory_order_relaxed); }
   void rewind(std::int64_t step);
   void snapshot();  // forgets the older ones

@@ -196,12 +196,12 @@ class PythonLoop {
     loop_ = std::make_unique<Loop>(std::move(settings));
   }
 
-  const char* advance(double seconds, std::int64_t epochs) {
+  const char* advance(double seconds, std::int64_t epochs, std::int64_t most) {
     const nb::gil_scoped_release unlock;
     const std::lock_guard lock(mutex_);
     std::vector<std::unique_lock<std::mutex>> plans;
     for (std::mutex* mutex : plan_mutexes_) plans.emplace_back(*mutex);
-    switch (loop_->advance(seconds, epochs)) {
+    switch (loop_->advance(seconds, epochs, most)) {
       case Status::time: return "time";
       case Status::epoch: return "epoch";
       case Status::nonfinite: return "nonfinite";
@@ -321,7 +321,7 @@ NB_MODULE(_native, m) {
                     nb::sequence>(),
            "plans"_a, "batch"_a, "sources"_a, "inputs"_a, "totals"_a, "collects"_a, "key"_a, "loss"_a, "seed"_a = 0,
            "epochs"_a = 1, "shuffle"_a = true, "first_epoch"_a = 0, "first_step"_a = 0, "watch"_a = nb::list())
-      .def("advance", &PythonLoop::advance, "seconds"_a, "epochs"_a)
+      .def("advance", &PythonLoop::advance, "seconds"_a, "epochs"_a, "most"_a = std::int64_t{1} << 62)
       .def("stop", &PythonLoop::stop)
       .def(
           "rewind", [](PythonLoop& self, std::int64_t step) { self.with([&](Loop& loop) { loop.rewind(step); }); },

@@ -181,3 +181,12 @@ def test_one_shuffle_per_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_batches_in_order_without_shuffling() -> None:
     line = Line(shuffle=False)
     assert [line.loop.rows(step).tolist() for step in range(4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], [0, 1, 2, 3]]
+
+
+def test_no_more_steps_are_made_than_asked() -> None:
+    line = Line()
+    steps = []
+    for most in (2, 3, 1):
+        assert line.loop.advance(60.0, 99, most) == "time"
+        steps.append(line.loop.step)
+    assert steps == [2, 5, 6]

@@ -192,6 +192,13 @@ def test_no_time_makes_one_step() -> None:
     assert [(loop.advance(0, 1), loop.step) for _ in range(3)] == [("time", 1501), ("time", 1502), ("epoch", 1503)]
 
 
+def test_no_more_steps_are_made_than_asked() -> None:
+    loop = Toy().loop(np.arange(ROWS, dtype=np.float32), epochs=1000)
+    loop.advance(60, 100)
+    assert [(loop.advance(60, 1, 2), loop.step) for _ in range(3)] == [("time", 302), ("epoch", 303), ("time", 305)]
+    assert (loop.advance(60, 10, most=25), loop.step) == ("time", 330)
+
+
 def test_stop_from_another_thread() -> None:
     loop = Toy().loop(np.arange(ROWS, dtype=np.float32), epochs=10**9)
     timer = threading.Timer(0.1, loop.stop)

@@ -10,7 +10,7 @@ import numpy
 
 from pellucid.core import random
 from pellucid.errors import ArgumentError, DataError
-from pellucid.execute.program import LoopSpec, Status
+from pellucid.execute.program import ENDLESS, LoopSpec, Status
 
 Outputs = Sequence[numpy.ndarray]  # of some steps: each output stacked along a first axis
 
@@ -46,19 +46,20 @@ class PythonLoop:
         self._snapshots: list[Snapshot] = []  # the last two
         self._taken = 0.0
 
-    def advance(self, seconds: float, epochs: int) -> Status:
+    def advance(self, seconds: float, epochs: int, most: int = ENDLESS) -> Status:
         last = self.spec.first_epoch + self.spec.epochs
         deadline, last_epoch = time.monotonic() + seconds, min(self.epoch + epochs, last)
+        until = self.step + most
         while self.epoch < last_epoch:
             if not self._snapshots or time.monotonic() - self._taken >= SNAPSHOT_SECONDS:
                 self._take_snapshot()
             try:
-                finite = self._go_on(self.most if seconds > 0 else 1)
+                finite = self._go_on(min(self.most, until - self.step) if seconds > 0 else 1)
             except DataError:
                 return "id"
             if not finite:
                 return "nonfinite"
-            if time.monotonic() >= deadline and self.epoch < last_epoch:
+            if self.epoch < last_epoch and (time.monotonic() >= deadline or self.step >= until):
                 return "time"
         return "done" if self.epoch == last else "epoch"
 

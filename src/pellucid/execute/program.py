@@ -11,6 +11,7 @@ import numpy
 from pellucid.core.graph import Program, Variable
 
 Status = Literal["time", "epoch", "done", "nonfinite", "id"]
+ENDLESS = 1 << 62  # steps: no limit
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,11 @@ class Loop(Protocol):
     def step(self) -> int:
         """The step to come, counted from `first_step`."""
 
-    def advance(self, seconds: float, epochs: int) -> Status:
-        """Go on until the time is over, that many more epochs ended, all is done, or something broke."""
+    def advance(self, seconds: float, epochs: int, most: int = ENDLESS) -> Status:
+        """Go on until the time is over, that many more epochs ended, all is done, or something broke.
+
+        At most so many steps are made; halting before the epochs ended is "time" too.
+        """
 
     def take_totals(self) -> numpy.ndarray:
         """The totals of the epochs ended since the last call: float64 [epochs, sum of sizes]."""

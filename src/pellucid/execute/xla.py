@@ -27,7 +27,7 @@ from pellucid.core.verify import verify
 from pellucid.errors import ArgumentError, DataError
 from pellucid.execute.loop import Outputs, PythonLoop
 from pellucid.execute.placement import HALF
-from pellucid.execute.program import LoopSpec, Status
+from pellucid.execute.program import ENDLESS, LoopSpec, Status
 from pellucid.ops.embedding import ScatterAdd, Take
 
 MOST_STEPS = 64  # of one call
@@ -198,9 +198,9 @@ class XlaLoop(PythonLoop):
 
     # Python looks at the variables only through these
 
-    def advance(self, seconds: float, epochs: int) -> Status:
+    def advance(self, seconds: float, epochs: int, most: int = ENDLESS) -> Status:
         try:
-            return super().advance(seconds, epochs)
+            return super().advance(seconds, epochs, most)
         finally:
             self.state.write_back()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.core.graph import Program, Variable
-from pellucid.execute.program import Loop, LoopSpec, Status
+from pellucid.execute.program import ENDLESS, Loop, LoopSpec, Status
 from pellucid.train.callback import Callbacks
 from pellucid.train.history import Logs
 from pellucid.train.inputs import Examples, sizes
@@ -55,12 +55,14 @@ class ArrayCourse:
             batch = -(-self.loop.position // self.spec.batch)
             if callbacks.watch_batches:
                 callbacks.tell("on_train_batch_begin", batch, {})
-            status = self._advance(0.0 if callbacks.watch_batches else SLICE, 1)
+            most = callbacks.steps_left(self.loop.step)
+            status = self._advance(0.0 if callbacks.watch_batches else SLICE, 1, most)
             if status == "time":
                 logs = self.steps[0].logs(self.loop.partial_totals(), self.loop.position)
                 callbacks.tell("on_progress", -(-self.loop.position // self.spec.batch), logs)
             else:
                 logs = self.finished()[-1]
+            callbacks.halt(self.loop.step, logs)
             if callbacks.watch_batches:
                 callbacks.tell("on_train_batch_end", batch, logs)
             if self.model.stop_training:
@@ -75,12 +77,12 @@ class ArrayCourse:
     def finished(self) -> list[Logs]:
         return [self.steps[0].logs(totals, self.spec.rows) for totals in self.loop.take_totals()]
 
-    def _advance(self, seconds: float, epochs: int) -> Status:
+    def _advance(self, seconds: float, epochs: int, most: int = ENDLESS) -> Status:
         """Let the loop go on; model and loop agree about what is done, whatever happens."""
         if self._count_writes() != self._versions:  # a callback has changed weights or the learning rate
             self.loop.snapshot()
         with whole_steps():
-            status = self.loop.advance(seconds, epochs)
+            status = self.loop.advance(seconds, epochs, most)
             self._count_steps()
             if status == "nonfinite":
                 raise not_finite(self, self.loop.step - 1)

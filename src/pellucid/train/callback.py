@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pellucid.errors import ArgumentError
+from pellucid.execute.program import ENDLESS
 from pellucid.train.history import Logs
 
 
@@ -33,6 +34,7 @@ class Callback:
 
     model: Any = None
     params: Logs
+    halts_at: int | None = None  # the number of steps trained at which training halts, to call `halt`
 
     def set_model(self, model: Any) -> None:
         """Called before training with the model."""
@@ -62,6 +64,12 @@ class Callback:
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a batch, with the epoch's figures so far; `model.stop_training = True` takes effect here, too."""
+
+    def halt(self, logs: Logs | None = None) -> None:
+        """When `model.steps_trained` has reached `halts_at`, with the epoch's figures so far; sets the next one.
+
+        A halt now and then costs little, where one after every batch would be felt.
+        """
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Before validation, or `evaluate`."""
@@ -99,6 +107,17 @@ class Callbacks:
         for one in self._members:
             one.set_model(model)
             one.set_params(params)
+
+    def steps_left(self, step: int) -> int:
+        """How many steps may be made before the next halt."""
+        return min((one.halts_at - step for one in self._members if one.halts_at is not None and one.halts_at > step),
+                   default=ENDLESS)  # fmt: skip
+
+    def halt(self, step: int, logs: Logs) -> None:
+        """Call those that wanted to halt after so many steps."""
+        for one in self._members:
+            if one.halts_at == step:
+                one.halt(logs)
 
     def tell(self, event: str, *arguments: Any) -> None:
         """Call a method of every callback."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -33,27 +35,31 @@ def save_model(model: Model, filepath: str | Path, overwrite: bool = True, extra
         raise ArgumentError(f"{filepath} exists; choose another path or overwrite=True")
     if not model.built:
         raise StateError("save: the network has no weights yet; add Input(shape=…), or call fit before")
+    document = description(model, extra)
+    arrays = {f"weights/{place:04d}/{variable.name}": variable.value for place, variable in enumerate(model.variables)}
+    if document["training"] is not None:
+        for place, variable in enumerate(model.optimizer.variables):
+            arrays[f"optimizer/{place:04d}/{variable.name}"] = variable.value
+    modelfile.write(filepath, document, arrays)
+
+
+def description(model: Model, extra: dict[str, Any] | None = None) -> dict[str, Any]:
+    """All of a model but the numbers in it; raises `ArgumentError` for a class of your own."""
     kind = next((name for name, kind in KINDS.items() if type(model) is kind), None)
     if kind is None:
         raise ArgumentError(
             f"save: {type(model).__name__} is a class of your own, which a file cannot name; save a Model of the same "
             "inputs and outputs: Model(model.inputs, model.outputs)"
         )
-    training = _training(model)
-    document = {
+    return {
         "kind": kind,
         "network": model.get_config(),
         "seed": model.seed,
-        "training": training,
+        "training": _training(model),
         "history": None if model.history is None else _history(model.history),
         "saved": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "extra": extra,
     }
-    arrays = {f"weights/{place:04d}/{variable.name}": variable.value for place, variable in enumerate(model.variables)}
-    if training is not None:
-        for place, variable in enumerate(model.optimizer.variables):
-            arrays[f"optimizer/{place:04d}/{variable.name}"] = variable.value
-    modelfile.write(filepath, document, arrays)
 
 
 def load_model(filepath: str | Path) -> Model:
@@ -74,18 +80,30 @@ def load_model(filepath: str | Path) -> Model:
 def read_model(filepath: str | Path) -> tuple[Model, Any]:
     """The model of a file, and the `extra` that was saved with it."""
     document, arrays = modelfile.read(filepath)
+    with from_outside(filepath):
+        foreign = next((name for name in arrays if name.split("/", 1)[0] not in ("weights", "optimizer")), None)
+        if foreign is not None:
+            raise ModelFileError(f"array {foreign!r} is neither of the weights nor of the optimizer")
+        return restore(document, _part(arrays, "weights"), _part(arrays, "optimizer"))
+
+
+@contextmanager
+def from_outside(filepath: str | Path) -> Iterator[None]:
+    """What is in a file comes from outside: whatever is wrong with it is its fault and becomes a `ModelFileError`."""
     try:
-        return _restore(document, arrays)
+        yield
     except ModelFileError as error:
         raise ModelFileError(f"{filepath}: {error}") from error
-    # The description comes from outside: whatever is wrong with it is the file's fault and gets the one error for that.
     except (PellucidError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError,
             RecursionError, MemoryError) as error:  # fmt: skip
         what = f"{type(error).__name__}: {error}"
         raise ModelFileError(f"{filepath}: the model's description is malformed: {what[:500]}") from error
 
 
-def _restore(document: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> tuple[Model, Any]:
+def restore(
+    document: dict[str, Any], weights: list[numpy.ndarray], state: list[numpy.ndarray] | None
+) -> tuple[Model, Any]:
+    """A model from its description and numbers, and its `extra`; without a `state` the optimizer begins anew."""
     kinds: modelfile.Kinds = {
         "kind": str, "network": dict, "seed": int, "training": (dict, type(None)), "history": (dict, type(None)),
         "saved": str, "extra": (dict, type(None)),
@@ -95,17 +113,13 @@ def _restore(document: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> tupl
         raise ModelFileError(f"model.kind is {found['kind']!r}; known: {', '.join(KINDS)}")
     if not 0 <= found["seed"] < 2**63:
         raise ModelFileError(f"model.seed is {found['seed']}; it must be from 0 to 2⁶³-1")
-    foreign = next((name for name in arrays if name.split("/", 1)[0] not in ("weights", "optimizer")), None)
-    if foreign is not None:
-        raise ModelFileError(f"array {foreign!r} is neither of the weights nor of the optimizer")
-    weights = _part(arrays, "weights")
     with restoring(sum(array.size for array in weights)):
         model = KINDS[found["kind"]].from_config(found["network"])
     assert isinstance(model, Model)
     model.seed = found["seed"]
     set_values(model.variables, weights, "the model")
     if found["training"] is not None:
-        _restore_training(model, found["training"], _part(arrays, "optimizer"))
+        _restore_training(model, found["training"], state)
     if found["history"] is not None:
         model.history = _restore_history(found["history"])
     return model, found["extra"]
@@ -137,7 +151,7 @@ def _training(model: Model) -> dict[str, Any] | None:
         return None
 
 
-def _restore_training(model: Model, training: dict[str, Any], state: list[numpy.ndarray]) -> None:
+def _restore_training(model: Model, training: dict[str, Any], state: list[numpy.ndarray] | None) -> None:
     kinds: modelfile.Kinds = {
         "optimizer": dict, "losses": list, "loss_weights": list, "metrics": list, "weighted_metrics": list,
         "precision": str, "epochs_trained": int, "steps_trained": int,
@@ -166,7 +180,8 @@ def _restore_training(model: Model, training: dict[str, Any], state: list[numpy.
         return
     model.epochs_trained, model.steps_trained = found["epochs_trained"], found["steps_trained"]
     model.optimizer.build(model.trainable_variables)
-    set_values(model.optimizer.variables, state, "the optimizer")
+    if state is not None:
+        set_values(model.optimizer.variables, state, "the optimizer")
 
 
 def _history(history: History) -> dict[str, Any]:

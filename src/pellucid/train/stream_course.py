@@ -144,6 +144,7 @@ class StreamCourse(BatchTraining):
                 if callbacks:
                     logs = step.logs(totals, rows)
                 callbacks.tell("on_progress", number + 1, logs)
+                callbacks.halt(self.model.steps_trained, logs)
                 callbacks.tell("on_train_batch_end", number, logs)
                 if self.model.stop_training:
                     break
