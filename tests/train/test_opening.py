@@ -29,7 +29,8 @@ def test_layers_have_their_parts_and_weights_by_name() -> None:
     layers = open_model(sequence_model(), X).layers
     parts = {name: {label: value.shape for label, value in layer.parts.items()} for name, layer in layers.items()}
     assert parts["lstm"] == {"h": (4, 6, 4), "c": (4, 6, 4), "gates": (4, 6, 16)}
-    assert parts["attention"] == {"scores": (4, 2, 6, 6)}
+    assert parts["attention"]["scores"] == (4, 2, 6, 6)
+    assert list(parts["attention"]) == ["query", "key", "value", "logits", "scores", "heads"]
     assert parts["norm"] == {"mean": (4, 6, 1), "variance": (4, 6, 1), "normalized": (4, 6, 4)}
     assert set(parts["both"]) == {"h", "gates", "h@2", "gates@2"}
     assert list(layers["dense"].weights) == ["kernel", "bias"]

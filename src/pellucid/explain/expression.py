@@ -139,8 +139,19 @@ def multiply(parts: Iterable[Expression]) -> Expression:
     if len(kept) < 2:
         result = kept[0] if kept else Number(1.0)
     else:
-        result = Product(math.prod(part.value for part in kept), tuple(kept))
+        result = _shared_out(kept) or Product(math.prod(part.value for part in kept), tuple(kept))
     return negate(result) if negative else result
+
+
+def _shared_out(parts: list[Expression]) -> Expression | None:
+    """A product with 1/n as x/n, as means are written, unless n is a power of ten."""
+    for place, part in enumerate(parts):
+        if isinstance(part, Number) and 0.0 < part.value < 1.0:
+            count = round(1.0 / part.value)
+            if math.isclose(count * part.value, 1.0, rel_tol=1e-6) and not math.log10(count).is_integer():
+                top = multiply([*parts[:place], *parts[place + 1 :]])
+                return Quotient(math.prod(one.value for one in parts), top, Number(float(count)))
+    return None
 
 
 def negate(part: Expression) -> Expression:
@@ -181,9 +192,14 @@ def exponential(exponent: Expression) -> Expression:
     """e to a power; e^(t·ln β) is written βᵗ."""
     if isinstance(exponent, Product) and len(exponent.parts) == 2:
         for number, other in (exponent.parts, exponent.parts[::-1]):
-            if isinstance(number, Number) and isinstance(other, (Name, Sum)):
+            if isinstance(number, Number) and isinstance(other, Sum) and any(map(_is_count, other.parts)):
                 return power(Number(math.exp(number.value)), other)
     return power(E, exponent)
+
+
+def _is_count(part: Expression) -> bool:
+    """Whether it counts the optimizer's steps."""
+    return isinstance(part, Name) and part.symbol.letter == "steps"
 
 
 def children(expression: Expression) -> tuple[Expression, ...]:

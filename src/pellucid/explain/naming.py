@@ -11,7 +11,8 @@ of its own, but for the network's inputs and outputs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
 
@@ -38,6 +39,7 @@ MOVES = (
 _SMALL = 40  # weights of a network that is named as in the articles
 _NEURONS = 12
 _LETTERS = {"pre_activation": "z"}
+_STEP = re.compile(r"(.+)\[(t=\d+)\](.*)")  # a value of one step of a recurrent layer: lstm/h[t=3]
 _STATE = {"learning_rate": "η", "momentum": "m", "velocity": "v", "iteration": "steps"}
 
 
@@ -49,6 +51,7 @@ class Naming:
     stems: dict[Tensor, str] = field(default_factory=dict)
     own: dict[tuple[Tensor, Index], Symbol] = field(default_factory=dict)
     weights: dict[str, tuple[Tensor, Variable]] = field(default_factory=dict)  # by LAYER/NAME
+    short: dict[str, str] = field(default_factory=dict)  # what symbols call a layer
 
     def __contains__(self, value: Tensor) -> bool:
         return value in self.stems
@@ -60,6 +63,9 @@ class Naming:
         if isinstance(value.node.op, Read):
             return Symbol(self.stems[value], index)
         example, rest = self.place(value, index)
+        step = _STEP.fullmatch(self.stems[value])
+        if step:
+            return Symbol(step[1] + step[3], (step[2], *rest), example)
         return Symbol(self.stems[value], rest, example)
 
     def place(self, value: Tensor, index: Index) -> tuple[int | None, Index]:
@@ -76,6 +82,7 @@ def name(opened: Opened) -> Naming:
     """The names of everything in a network that a reader can be told of."""
     batch = known(next(iter(opened.inputs.values())).shape)[0]
     naming = Naming(batch)
+    short = naming.short = _shortened(opened.layers)
     small = list(_neurons(opened))
     for label, value in opened.inputs.items():
         naming.stems[value] = "x" if len(opened.inputs) == 1 else label
@@ -83,16 +90,16 @@ def name(opened: Opened) -> Naming:
         naming.stems[value] = "y" if len(opened.labels) == 1 else _label(value)
     for layer in opened.layers.values():
         for label, variable in layer.weights.items():
-            path = f"{layer.name.split('@')[0]}/{label}"
+            path = layer.name.split("@")[0]
             if variable.tensor not in naming.stems:
-                naming.weights[path] = variable.tensor, variable
-                naming.stems[variable.tensor] = path
+                naming.weights[f"{path}/{label}"] = variable.tensor, variable
+                naming.stems[variable.tensor] = f"{short[path]}/{label}"
     for layer in opened.layers.values():
         for label, value in layer.parts.items():
-            naming.stems.setdefault(value, f"{layer.name}/{_LETTERS.get(label, label)}")
+            naming.stems.setdefault(value, f"{short[layer.name]}/{_LETTERS.get(label, label)}")
         for place, value in enumerate(layer.outputs):
             if value.node.op.name not in MOVES:
-                naming.stems.setdefault(value, layer.name if place == 0 else f"{layer.name}#{place + 1}")
+                naming.stems.setdefault(value, short[layer.name] + (f"#{place + 1}" if place else ""))
     for label, value in opened.outputs.items():
         if len(opened.outputs) == 1 and value not in opened.inputs.values():
             naming.stems[value] = "ŷ"
@@ -102,6 +109,17 @@ def name(opened: Opened) -> Naming:
         naming.stems[opened.loss] = "L"
     _name_neurons(naming, opened, small)
     return naming
+
+
+def _shortened(names: Iterable[str]) -> dict[str, str]:
+    """Paths of layers as short as they are still told apart: outer/inner as inner."""
+    names = list(names)
+    found = {}
+    for one in names:
+        parts = one.split("/")
+        ends = ("/".join(parts[start:]) for start in reversed(range(len(parts))))
+        found[one] = next((end for end in ends if sum(f"/{other}".endswith(f"/{end}") for other in names) == 1), one)
+    return found
 
 
 def state_letter(name: str) -> str:

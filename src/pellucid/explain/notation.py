@@ -53,22 +53,30 @@ class Notation:
 
     plus, minus, times = " + ", " − ", "·"
 
+    def __init__(self, inside: str = "") -> None:
+        """`inside` a layer, what begins with its name is written without."""
+        self.prefix = f"{inside}/" if inside else ""
+
     def write(self, expression: Expression, numbers: bool = False) -> str:
         """The expression with symbols, or with `numbers` in their place."""
         return self._write(expression, numbers)[0]
 
-    def equation(self, symbol: Symbol, *sides: Expression, numbers: bool = True) -> str:
-        """symbol = expression = the same in numbers = value; what would only repeat itself is left out."""
-        parts = [self.symbol(symbol)]
-        for expression in sides:
-            for text in (self.write(expression), self.write(expression, numbers=True)) if numbers else ():
-                if text != parts[-1]:
-                    parts.append(text)
-        value = self.number(sides[-1].value)
-        return self.joined([*parts, value] if parts[-1] != value else parts)
+    def equation(self, symbol: Symbol, expression: Expression) -> str:
+        """symbol = expression = the same in numbers = value."""
+        return self.joined(self.sides(symbol, expression))
+
+    def sides(self, symbol: Symbol, expression: Expression) -> list[str]:
+        """The sides of an equation; what would only repeat itself is left out."""
+        texts = (self.write(expression), self.write(expression, numbers=True), self.number(expression.value))
+        return [self.symbol(symbol), *dict.fromkeys(texts)]
 
     def joined(self, parts: list[str]) -> str:
         return " = ".join(parts)
+
+    def letter(self, symbol: Symbol) -> tuple[str, str]:
+        """A symbol without index, and its primes."""
+        letter = symbol.letter.rstrip("′")
+        return letter.removeprefix(self.prefix), "′" * (len(symbol.letter) - len(letter))
 
     # What a dialect says
 
@@ -166,11 +174,11 @@ class Text(Notation):
         if symbol.by is not None:
             return f"∂{self.symbol(Symbol(symbol.letter, symbol.index, symbol.example))}/∂{self.symbol(symbol.by)}"
         place = ",".join(map(str, symbol.index))
+        letter, primes = self.letter(symbol)
         if place:
             place = place.translate(_BELOW) if symbol.is_short else f"[{place}]"
-        letter = symbol.letter.rstrip("′")
         above = "" if symbol.example is None else f"({symbol.example})".translate(_ABOVE)
-        return f"{letter}{place}{'′' * (len(symbol.letter) - len(letter))}{above}"
+        return f"{letter}{place}{primes}{above}"
 
     def number(self, value: float) -> str:
         return number(value)
@@ -207,11 +215,11 @@ class Latex(Notation):
         if symbol.by is not None:
             top = self.symbol(Symbol(symbol.letter, symbol.index, symbol.example))
             return rf"\frac{{\partial {top}}}{{\partial {self.symbol(symbol.by)}}}"
-        letter = symbol.letter.rstrip("′")
+        letter, primes = self.letter(symbol)
         shown = _GREEK.get(letter, letter) if len(letter) == 1 else rf"\mathtt{{{escaped_latex(letter)}}}"
         place = ",".join(map(str, symbol.index))
         below = f"_{{{escaped_latex(place)}}}" if place else ""
-        primes = r"\prime " * (len(symbol.letter) - len(letter))
+        primes = primes.replace("′", r"\prime ")
         above = "" if symbol.example is None else f"({symbol.example})"
         return f"{shown}{below}" + (f"^{{{primes}{above}}}" if primes or above else "")
 
@@ -272,13 +280,12 @@ class MathML(Notation):
             top = self.symbol(Symbol(symbol.letter, symbol.index, symbol.example))
             by = self.symbol(symbol.by)
             return f"<mfrac><mrow><mo>∂</mo>{top}</mrow><mrow><mo>∂</mo>{by}</mrow></mfrac>"
-        letter = symbol.letter.rstrip("′")
+        letter, primes = self.letter(symbol)
         shown = f"<mi>{escape(letter)}</mi>" if len(letter) == 1 else f"<mtext>{escape(letter)}</mtext>"
         if letter == "ŷ":
             shown = '<mover accent="true"><mi>y</mi><mo>^</mo></mover>'
         place = ",".join(map(str, symbol.index))
         below = f"<mn>{escape(place)}</mn>" if place else ""
-        primes = "′" * (len(symbol.letter) - len(letter))
         above = primes + ("" if symbol.example is None else f"({symbol.example})")
         if below and above:
             return f"<msubsup>{shown}{below}<mo>{above}</mo></msubsup>"

@@ -29,11 +29,12 @@ class Equation:
 class LayerStep:
     """One use of a layer: the equations of its units, those that matter most where there are many.
 
-    `shape` is that of what the layer gives for one example; `hidden` how many units are not shown; `aside` the values
-    that the equations call s₁, s₂, ….
+    `label` is what symbols call the layer; `shape` that of what it gives for one example; `hidden` how many units are
+    not shown; `aside` the values that the equations call s₁, s₂, ….
     """
 
     name: str
+    label: str
     kind: str
     shape: tuple[int, ...]
     equations: tuple[Equation, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -22,8 +23,11 @@ from pellucid.explain.written import FUNCTION_NAMES, made_by
 
 Place = tuple[Tensor, Index]
 
-_UNITS, _EACH = 8, 3  # units of a large layer that are shown, and of one of its parts
+_UNITS, _EACH = 12, 3  # units of a large layer that are shown, and of one of its parts
 _FEW = 12  # units of a layer that are all shown
+_WIDTH, _NARROW = 8, 4  # parts of a sum that are shown, in a small network and in a larger one
+_ALL = 16  # weights of a network that are all explained
+_LAYERS = 6  # of which a weight is explained, where there are many
 _PATHS = 8
 
 
@@ -31,10 +35,10 @@ def explain(
     opened: Opened, model: str, optimizer: str, loss: str, weight: str | Sequence[str] | None = None
 ) -> StepExplanation:
     """The step of an opened network. `weight`: "LAYER/NAME[i,j]", several of them, or `None` for all of a small network
-    and, of a larger one, the weight of each layer whose gradient is largest."""
+    and, of a larger one, the weights of the layers with the largest gradients."""
     assert opened.loss is not None
     naming = name(opened)
-    unfolding = Unfolding(opened, naming)
+    unfolding = Unfolding(opened, naming, _WIDTH if naming.own else _NARROW)
     chosen = _chosen(opened, naming, weight)
     for variable, new in opened.updates:
         if variable.tensor not in naming:
@@ -79,7 +83,7 @@ def _chosen(opened: Opened, naming: Naming, weight: str | Sequence[str] | None) 
     if weight is not None:
         wanted = [weight] if isinstance(weight, str) else list(weight)
         return [_parsed(opened, naming, trained, one) for one in wanted]
-    if naming.own:
+    if naming.own and sum(math.prod(known(value.shape)) for value in trained.values()) <= _ALL:
         return sorted(
             ((value, index) for value, index in naming.own if value in trained.values()),
             key=lambda place: (naming.own[place].letter != "w", naming.own[place].index),
@@ -87,8 +91,10 @@ def _chosen(opened: Opened, naming: Naming, weight: str | Sequence[str] | None) 
     by_layer: dict[str, list[Tensor]] = {}
     for path, value in trained.items():
         by_layer.setdefault(path.split("/")[0], []).append(value)
-    best = (max(values, key=lambda value: abs(_gradient(opened, value)).max()) for values in by_layer.values())
-    return [(value, _largest(opened, value)) for value in best]
+    size = {value: float(abs(_gradient(opened, value)).max()) for value in trained.values()}
+    best = [max(values, key=lambda value: (value.rank > 1, size[value])) for values in by_layer.values()]
+    shown = sorted(best, key=lambda value: -size[value])[:_LAYERS]
+    return [(value, _largest(opened, value)) for value in best if value in shown]
 
 
 def _parsed(opened: Opened, naming: Naming, trained: dict[str, Tensor], wanted: str) -> Place:
@@ -149,7 +155,8 @@ def _layer(unfolding: Unfolding, layer: OpenLayer, on_paths: set[Place]) -> Laye
     units = sorted(_units(unfolding, own, on_paths), key=lambda place: (place[0].node.serial, place[1]))
     equations = tuple(Equation(naming.symbol(*place), unfolding.expression(*place)) for place in units)
     hidden = sum(unfolding.values[value].size for value in own) - len(units)
-    return LayerStep(layer.name, layer.kind, known(layer.output.shape)[1:], equations, hidden, _aside(unfolding))
+    label = naming.short[layer.name]
+    return LayerStep(layer.name, label, layer.kind, known(layer.output.shape)[1:], equations, hidden, _aside(unfolding))
 
 
 def _units(unfolding: Unfolding, values: list[Tensor], on_paths: set[Place]) -> list[Place]:
@@ -164,7 +171,8 @@ def _units(unfolding: Unfolding, values: list[Tensor], on_paths: set[Place]) -> 
         top = numpy.argsort(-matters, axis=None, kind="stable")[:_EACH]
         places = {tuple(map(int, numpy.unravel_index(place, array.shape))) for place in top}
         places |= {index for other, index in on_paths if other is value}
-        ranked += [((value, index) not in on_paths, -float(matters[index]), (value, index)) for index in places]
+        own = [((value, index) not in on_paths, -float(matters[index]), (value, index)) for index in places]
+        ranked += sorted(own, key=lambda item: item[:2])[:_EACH]
     return [place for *_, place in sorted(ranked, key=lambda item: item[:2])[:_UNITS]]
 
 
@@ -186,8 +194,8 @@ def _weight(
     paths = tuple(_path(unfolding, value, index, links) for links in found)
     gradient = float(_gradient(opened, value)[index])
     rest = 0.0 if complete else gradient - sum(path.product for path in paths)
-    path = naming.stems[value] + f"[{','.join(map(str, index))}]"
-    variable = next(variable for other, variable in naming.weights.values() if other is value)
+    path, variable = next((path, variable) for path, (other, variable) in naming.weights.items() if other is value)
+    path += f"[{','.join(map(str, index))}]"
     update = _update(unfolding, variable, index)
     return WeightStep(
         path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pellucid.explain.expression import Product, Symbol, multiply
-from pellucid.explain.notation import MATHML, number
+from pellucid.explain.notation import MATHML, MathML, number
 from pellucid.explain.page import escape, fold, page, table
 from pellucid.explain.record import Equation, LayerStep, LocalDerivative, Path, StepExplanation, WeightStep
 
@@ -30,7 +30,7 @@ def body(step: StepExplanation) -> str:
         parts.append(_line(_value(one) for one in step.inputs))
     parts.append("<h2>Forward pass</h2>")
     parts += [_layer(layer, len(step.layers) <= 4) for layer in step.layers]
-    parts += [f"<h2>Loss: {escape(step.loss_name)}</h2>", _equation(step.loss), _aside(step.loss_aside)]
+    parts += [f"<h2>Loss: {escape(step.loss_name)}</h2>", _equations([step.loss]), _aside(step.loss_aside)]
     parts.append("<h2>Backward pass and update</h2>")
     parts.append(
         '<p class="note">A path leads from a weight to the loss. Along it the local derivatives are multiplied; the '
@@ -53,23 +53,20 @@ def _line(formulas: Iterable[str]) -> str:
     return f"<p>{'&emsp;'.join(formulas)}</p>"
 
 
-def _equation(equation: Equation) -> str:
-    return MATHML.formula(MATHML.equation(equation.symbol, equation.expression))
+def _equations(equations: Sequence[Equation], notation: MathML = MATHML) -> str:
+    return "\n".join(notation.formula(notation.equation(one.symbol, one.expression)) for one in equations)
 
 
-def _equations(equations: Sequence[Equation]) -> str:
-    return "\n".join(map(_equation, equations))
-
-
-def _aside(equations: Sequence[Equation]) -> str:
-    return f'<p class="note">where</p>\n{_equations(equations)}' if equations else ""
+def _aside(equations: Sequence[Equation], notation: MathML = MATHML) -> str:
+    return f'<p class="note">where</p>\n{_equations(equations, notation)}' if equations else ""
 
 
 def _layer(layer: LayerStep, opened: bool) -> str:
     size = " × ".join(map(str, layer.shape)) or "1"
     hidden = f'<p class="note">… and {layer.hidden:,} more values</p>' if layer.hidden else ""
+    notation = MathML(layer.label)
     summary = f'{escape(layer.name)} <span class="note">{escape(layer.kind)}, {size}</span>'
-    return fold(summary, _equations(layer.equations) + _aside(layer.aside) + hidden, opened)
+    return fold(summary, _equations(layer.equations, notation) + _aside(layer.aside, notation) + hidden, opened)
 
 
 def _weight(weight: WeightStep, opened: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pellucid.explain.expression import Symbol, multiply
-from pellucid.explain.notation import LATEX, escaped_latex
+from pellucid.explain.notation import LATEX, Latex, escaped_latex
 from pellucid.explain.record import Equation, Path, StepExplanation, WeightStep
 
 _OPENED = 3
@@ -26,15 +26,15 @@ def render(step: StepExplanation) -> str:
     parts.append(r"\subsection*{Forward pass}")
     for layer in step.layers:
         parts.append(rf"\paragraph{{{escaped_latex(layer.name)}}} ({escaped_latex(layer.kind)})")
-        parts.append(_lines([*layer.equations, *layer.aside]))
+        parts.append(_lines([*layer.equations, *layer.aside], Latex(layer.label)))
     parts += [rf"\subsection*{{Loss: {escaped_latex(step.loss_name)}}}", _lines([step.loss, *step.loss_aside])]
     parts.append(r"\subsection*{Backward pass and update}")
     parts += [_weight(weight) for weight in step.weights]
     return "\n".join([*parts, r"\end{document}", ""])
 
 
-def _lines(equations: Sequence[Equation]) -> str:
-    lines = (LATEX.equation(one.symbol, one.expression) for one in equations)
+def _lines(equations: Sequence[Equation], notation: Latex = LATEX) -> str:
+    lines = (notation.equation(one.symbol, one.expression) for one in equations)
     return _aligned(line.replace(" = ", " &= ", 1) for line in lines)
 
 

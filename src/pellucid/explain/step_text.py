@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from pellucid.explain.expression import Product, Symbol, multiply
-from pellucid.explain.notation import TEXT, number
+from pellucid.explain.notation import TEXT, Text, number
 from pellucid.explain.record import Equation, LayerStep, Path, StepExplanation, WeightStep
 
-_OPENED = 3  # paths that are shown with each local derivative
+_WIDE = 118
+_OPENED = 2  # paths that are shown with each local derivative
 
 
 def render(step: StepExplanation) -> str:
@@ -40,16 +42,38 @@ def _inputs(equations: Sequence[Equation]) -> str:
 
 def _layer(layer: LayerStep) -> str:
     size = " × ".join(map(str, layer.shape)) or "1"
+    notation = Text(layer.label)
     hidden = f"\n   … and {layer.hidden:,} more values" if layer.hidden else ""
-    return f"{layer.name} ({layer.kind}, {size})\n{_equations(layer.equations)}{_aside(layer.aside)}{hidden}"
+    head = f"{layer.name} ({layer.kind}, {size})\n"
+    return head + _equations(layer.equations, notation=notation) + _aside(layer.aside, notation) + hidden
 
 
-def _aside(equations: Sequence[Equation]) -> str:
-    return f"\n   where\n{_equations(equations, '     ')}" if equations else ""
+def _aside(equations: Sequence[Equation], notation: Text = TEXT) -> str:
+    return f"\n   where\n{_equations(equations, '     ', notation)}" if equations else ""
 
 
-def _equations(equations: Iterable[Equation], indent: str = "   ") -> str:
-    return "\n".join(indent + TEXT.equation(one.symbol, one.expression) for one in equations)
+def _equations(equations: Iterable[Equation], indent: str = "   ", notation: Text = TEXT) -> str:
+    return "\n".join(_equation(one, indent, notation) for one in equations)
+
+
+def _equation(equation: Equation, indent: str, notation: Text) -> str:
+    """On one line where it fits; else each side on lines of its own, broken before a plus or minus."""
+    text = indent + notation.equation(equation.symbol, equation.expression)
+    if len(text) <= _WIDE:
+        return text
+    symbol, *sides = notation.sides(equation.symbol, equation.expression)
+    lead = f"{indent}{symbol} = " if len(symbol) < _WIDE // 3 else f"{indent}{symbol}\n{indent}  = "
+    margin = " " * (len(lead) - lead.rfind("\n") - 1)
+    return lead + f"\n{margin[:-2]}= ".join(_broken(side, margin) for side in sides)
+
+
+def _broken(text: str, margin: str) -> str:
+    lines, room = [""], _WIDE - len(margin)
+    for piece in re.split(r" (?=[+−] )", text):
+        if lines[-1] and len(lines[-1]) + len(piece) >= room:
+            lines.append("")
+        lines[-1] += f" {piece}" if lines[-1] else piece
+    return f"\n{margin}  ".join(lines)
 
 
 def _weight(weight: WeightStep) -> str:

@@ -40,7 +40,7 @@ class Link:
 class Unfolding:
     """The expressions of an opened network. `width` is how many parts of a wide sum are shown."""
 
-    def __init__(self, opened: Opened, naming: Naming, width: int = 6) -> None:
+    def __init__(self, opened: Opened, naming: Naming, width: int = 4) -> None:
         self.opened, self.naming, self.width = opened, naming, width
         self.values = opened.exact
         self.aside: list[tuple[Symbol, Tensor, Index]] = []  # values that were given equations of their own
@@ -154,7 +154,9 @@ class Unfolding:
     def _sum(self, parts: Sequence[Term], node: Node, depth: int) -> Expression:
         """A sum; of a wide one only the largest parts are unfolded."""
         if len(parts) <= self.width + 1:
-            return ex.add(self._term(part, node, depth) for part in parts)
+            made = ex.add(self._term(part, node, depth) for part in parts)
+            wide = isinstance(made, ex.Sum) and len(made.parts) > 2 * self.width
+            return ex.widest(list(ex.children(made)), self.width) if wide else made
         ranked = sorted(parts, key=lambda part: -abs(part.value))
         rest = float(numpy.sum([part.value for part in ranked[self.width :]]))
         shown = [self._term(part, node, depth) for part in ranked[: self.width]]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Partials = list[tuple["Index", Expression]]
 
 FUNCTION_NAMES = {"relu": "ReLU", "sigmoid": "σ", "log": "ln", "sqrt": "√"}
+_LARGEST = 700.0  # the exponent of e that float64 still holds
 _ROWS = ("softmax", "log_softmax")  # activations of a whole row
 
 
@@ -53,7 +54,7 @@ def probability(unfolding: Unfolding, logits: Tensor, index: Index, kind: str) -
             return unfolding.operand(output, tuple(int(i) for i in numpy.unravel_index(flat, shape)))
     x = unfolding.operand(logits, index, 1)
     if kind == "sigmoid":
-        return Function(1.0 / (1.0 + math.exp(-x.value)) if x.value > -700 else 0.0, "σ", (x,))
+        return Function(1.0 / (1.0 + math.exp(-x.value)) if x.value > -_LARGEST else 0.0, "σ", (x,))
     row = unfolding.values[logits][index[:-1]]
     value = float(numpy.exp(x.value - row.max()) / numpy.exp(row - row.max()).sum())
     return Function(value, "softmax", (x,))
@@ -140,8 +141,10 @@ def _softmax_value(unfolding: Unfolding, group: Group, index: Index, depth: int)
     (x,) = group.inputs
     row = [unfolding.operand(x, place, depth + 1) for place in _along(group, x, index)]
     own = unfolding.operand(x, index, depth + 1)
-    if max(part.value for part in row) > 700:
+    top = max(part.value for part in row)
+    if top > _LARGEST:
         return None
+    row = [part for part in row if part.value > top - _LARGEST]  # others, such as masked ones, count for nothing
     return ex.divide(ex.exponential(own), ex.widest([ex.exponential(part) for part in row], unfolding.width))
 
 

@@ -48,7 +48,7 @@ def attention_scores(
     """
     if q.rank != 4 or k.rank != 4 or q.shape[2:] != k.shape[2:]:
         raise ShapeError(f"attention needs q and k of [b, t, heads, d], heads and d alike, got {q.spec} and {k.spec}")
-    logits = (transpose(q, (0, 2, 1, 3)) @ transpose(k, (0, 2, 3, 1))) * scale
+    logits = named((transpose(q, (0, 2, 1, 3)) @ transpose(k, (0, 2, 3, 1))) * scale, "logits")
     if mask is not None and not _broadcasts(mask.shape, logits.shape):
         raise ShapeError(
             f"attention: the mask {mask.spec} does not broadcast to [b, heads, t, s], {show_shape(logits.shape)}; give "

@@ -77,7 +77,7 @@ class Glass:
         real numbers, and the update that the optimizer would make. It changes nothing in the model.
 
         `weight` is "LAYER/NAME[i,j]" (or "LAYER/NAME" for its element with the largest gradient), or several of them;
-        by default every weight of a small network, and of a larger one that of each layer with the largest gradient.
+        by default every weight of a small network, and of a larger one those with the largest gradients.
         Raises `UnknownNameError` or `ArgumentError` for a weight that there is not, listing what there is.
 
         >>> import pellucid
@@ -92,7 +92,7 @@ class Glass:
         from pellucid.train.opening import open_model
 
         model = cast("Model", self)
-        opened = open_model(model, x, y, sample_weight, training=True)
+        opened = open_model(model, x, y, sample_weight, training=True, unrolled=True)
         losses = " + ".join(dict.fromkeys(loss.name for loss in model.need_objective().losses))
         return explain(opened, model.name, type(model.optimizer).__name__, losses, weight)
 

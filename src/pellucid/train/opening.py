@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from pellucid.train.model import Model
 
 
-def open_model(model: Model, x: Any, y: Any = None, sample_weight: Any = None, training: bool = False) -> Opened:
+def open_model(
+    model: Model, x: Any, y: Any = None, sample_weight: Any = None, training: bool = False, unrolled: bool = False
+) -> Opened:
     """The network of a model on these examples; with labels also the loss and its derivatives.
 
     With `training` it is opened as the next step of `fit` would use it on them: dropout draws as it will, and `updates`
-    are what the optimizer will write.
+    are what the optimizer will write. `unrolled`: with every step of a recurrent layer as values of their own.
     """
     if not model.built:
         raise StateError("the network is not built; add Input(shape=…) first, or call fit before")
@@ -37,7 +39,7 @@ def open_model(model: Model, x: Any, y: Any = None, sample_weight: Any = None, t
     objective = model.need_objective()
     if training:
         objective.optimizer.build(model.trainable_variables)
-    goal = make_goal(model, objective, data.signature(data.rows, training))
+    goal = make_goal(model, objective, data.signature(data.rows, training), unrolled)
     layers = layers_of(goal.construction.calls, order([goal.loss, *goal.outputs]))
     parameters = model.trainable_variables
     weights = [parameter.tensor for parameter in parameters]

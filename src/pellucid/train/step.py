@@ -122,8 +122,8 @@ class Goal:
         return (*self.inputs, *self.labels, *given, *self.construction.keys)
 
 
-def make_goal(network: Network, objective: Objective, signature: Signature) -> Goal:
-    """Inputs, labels and weights → outputs and loss."""
+def make_goal(network: Network, objective: Objective, signature: Signature, unrolled: bool = False) -> Goal:
+    """Inputs, labels and weights → outputs and loss; `unrolled`: recurrent layers step by step."""
     inputs = _feeds(network, signature)
     labels = [
         feed((signature.batch, *shape), loss.label_dtype, f"labels of {name}")
@@ -133,7 +133,7 @@ def make_goal(network: Network, objective: Objective, signature: Signature) -> G
         None if shape is None else feed((signature.batch, *shape), "float32", f"weights of {name}")
         for shape, name in zip(signature.weights, network.output_names, strict=True)
     ]
-    construction = Construction(training=signature.training, evaluating=True)
+    construction = Construction(training=signature.training, evaluating=True, unrolled=unrolled)
     with constructing(construction):
         outputs = network.forward(inputs, training=signature.training)
     parts = _losses(network, objective, labels, outputs, weights)

@@ -109,7 +109,7 @@ class Attention(Layer):
         need_mask("the mask of query", query_mask, query.shape[:2])
         need_mask("the mask of value", value_mask, value.shape[:2])
         v = as_float(value)
-        logits = self.scores(as_float(query), v if key is None else as_float(key))
+        logits = named(self.scores(as_float(query), v if key is None else as_float(key)), "logits")
         seen = [] if value_mask is None else [ops.expand_dims(value_mask, 1)]
         if arguments.flag(type(self).__name__, "use_causal_mask", use_causal_mask):
             seen.append(ops.expand_dims(ops.causal_mask((logits.shape[1], logits.shape[2])), 0))

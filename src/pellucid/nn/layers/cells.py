@@ -13,9 +13,11 @@ from pellucid.core.graph import Tensor, named, tensor
 from pellucid.core.spec import Shape, show_shape
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import activations, arguments, initializers, regularizers
+from pellucid.nn.construction import current
 from pellucid.nn.layer import Inputs, Layer
 from pellucid.nn.layers.core import as_float
 from pellucid.nn.layers.regularization import Dropout
+from pellucid.ops import unrolled
 from pellucid.ops.recurrent import ACTIVATIONS
 
 
@@ -141,6 +143,11 @@ def inside(owner: str, argument: str, activation: Any) -> activations.Activation
     return function
 
 
+def _ops() -> Any:
+    """The recurrent ops: primitives, or step by step where the construction wants to see each."""
+    return unrolled if current().unrolled else ops
+
+
 class ForgetBias(initializers.Initializer):
     """The bias of a long short-term memory, 1 at the forget gate so that it remembers at first. Jozefowicz 2015."""
 
@@ -198,7 +205,7 @@ class LSTMCell(Cell):
     def steps(
         self, z: Tensor, states: Sequence[Tensor], mask: Tensor | None, dropout: Tensor | None, reverse: bool
     ) -> tuple[Tensor, list[Tensor]]:
-        h, c, gates, *last = ops.lstm(
+        h, c, gates, *last = _ops().lstm(
             z,
             self.recurrent_kernel.tensor,
             states[0],
@@ -228,7 +235,7 @@ class SimpleRNNCell(Cell):
         self, z: Tensor, states: Sequence[Tensor], mask: Tensor | None, dropout: Tensor | None, reverse: bool
     ) -> tuple[Tensor, list[Tensor]]:
         activation = activations.name_of(self.activation)
-        h, last = ops.simple_rnn(
+        h, last = _ops().simple_rnn(
             z, self.recurrent_kernel.tensor, states[0], mask, dropout, reverse=reverse, activation=activation
         )
         return named(h, "h"), [last]
@@ -287,7 +294,7 @@ class GRUCell(Cell):
         self, z: Tensor, states: Sequence[Tensor], mask: Tensor | None, dropout: Tensor | None, reverse: bool
     ) -> tuple[Tensor, list[Tensor]]:
         none = tensor(numpy.zeros(3 * self.units, numpy.float32))
-        h, gates, last = ops.gru(
+        h, gates, last = _ops().gru(
             z,
             self.recurrent_kernel.tensor,
             self._bias(1) if self.reset_after and self.use_bias else none,

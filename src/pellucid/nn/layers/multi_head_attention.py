@@ -8,7 +8,7 @@ from functools import reduce
 from typing import Any
 
 from pellucid import ops
-from pellucid.core.graph import Tensor, Variable
+from pellucid.core.graph import Tensor, Variable, named
 from pellucid.core.spec import Shape, show_shape
 from pellucid.errors import ArgumentError, ShapeError, StateError
 from pellucid.nn import arguments, initializers, regularizers
@@ -126,6 +126,8 @@ class AttentionOfHeads(Layer, registered=False):
         q, k, v = self.query(as_float(query)), self.key(as_float(key)), self.value(as_float(value))
         if self.rotary:
             q, k = rotated(q), rotated(k)
+        for part, label in ((q, "query"), (k, "key"), (v, "value")):
+            named(part, label)
         stepping = current().stepping
         if stepping is not None:
             if not (itself and causal) or masks["attention_mask"] is not None:
@@ -145,9 +147,9 @@ class AttentionOfHeads(Layer, registered=False):
         k, v = self.for_queries(k), self.for_queries(v)
         scale = 1.0 / math.sqrt(self.query.kernel.shape[-1])
         if not wanted and not (training and self.dropout):
-            return self.output(ops.attention(q, k, v, *seen, causal=causal, scale=scale))
+            return self.output(named(ops.attention(q, k, v, *seen, causal=causal, scale=scale), "heads"))
         scores = ops.attention_scores(q, k, *seen, causal=causal, scale=scale)
-        y = self.output(ops.combined(self._dropped(scores, training=training), v))
+        y = self.output(named(ops.combined(self._dropped(scores, training=training), v), "heads"))
         return (y, scores) if wanted else y
 
     def for_queries(self, x: Tensor) -> Tensor:

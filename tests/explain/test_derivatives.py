@@ -1,0 +1,175 @@
+"""Every number of an explanation against float64 differences: for each kind of layer, each activation, each loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pytest
+from tests.explain.networks import ACTIVATIONS, NETWORKS, Case, chain
+
+import pellucid
+from pellucid import layers as nn
+from pellucid import losses
+from pellucid.explain.naming import Naming, name
+from pellucid.explain.opened import Opened
+from pellucid.explain.unfolding import Unfolding
+from pellucid.nn.losses import Loss
+from pellucid.train.opening import open_model
+
+RELATIVE, ABSOLUTE = 1e-6, 1e-9
+
+
+def opened_on(case: Case) -> tuple[Opened, Naming, Unfolding]:
+    model, x, y = case
+    opened = open_model(model, x, y, training=True, unrolled=True)
+    naming = name(opened)
+    return opened, naming, Unfolding(opened, naming)
+
+
+def places(array: numpy.ndarray, count: int) -> list[tuple[int, ...]]:
+    """Some places of an array, always the same ones."""
+    flat = numpy.random.default_rng(array.size).permutation(array.size)[:count]
+    return [tuple(int(i) for i in numpy.unravel_index(int(place), array.shape)) for place in flat]
+
+
+def difference(case: Case, variable: Any, index: tuple[int, ...]) -> float:
+    """The derivative of the loss by a weight, from four values of the loss: an error of the fourth order."""
+    model, x, y = case
+    start = variable.value.copy()
+
+    def slope(size: float) -> float:
+        ends = []
+        for change in (size, -size):
+            value = start.copy()
+            value[index] += change
+            variable.assign(value)
+            again = open_model(model, x, y, training=True, unrolled=True)
+            ends.append((float(value[index]), float(again.exact[again.loss])))  # type: ignore[index]
+        (a, up), (b, down) = ends
+        return (up - down) / (a - b)
+
+    fine, coarse = slope(2**-9), slope(2**-8)
+    variable.assign(start)
+    return (4 * fine - coarse) / 3
+
+
+def check(case: Case, weights: int = 2, values: int = 3) -> None:
+    """Gradients are the differences; along every step of the chain rule local derivatives make up the derivative; and
+    every expression has the value that it explains."""
+    opened, naming, unfolding = opened_on(case)
+    for variable in case[0].trainable_variables:
+        gradient = opened.exact[opened.derivatives[variable.tensor]]
+        for index in places(gradient, weights):
+            assert gradient[index] == pytest.approx(difference(case, variable, index), rel=RELATIVE, abs=1e-8)
+    for value, adjoint in opened.derivatives.items():
+        if value is opened.loss or value not in naming:
+            continue
+        for index in places(opened.exact[adjoint], values):
+            links = unfolding.links(value, index)
+            total = sum(link.local.value * link.derivative for link in links)
+            what = naming.symbol(value, index)
+            assert total == pytest.approx(float(opened.exact[adjoint][index]), rel=RELATIVE, abs=ABSOLUTE), what
+    for value in naming.stems:
+        if value in opened.exact:
+            for index in places(opened.exact[value], values):
+                made = unfolding.expression(value, index).value
+                what = naming.symbol(value, index)
+                assert made == pytest.approx(float(opened.exact[value][index]), rel=RELATIVE, abs=ABSOLUTE), what
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_layers(kind: str) -> None:
+    case = NETWORKS[kind]()
+    check(case)
+    step = case[0].explain_step(case[1], case[2])
+    assert step.weights
+    for weight in step.weights:
+        total = sum(path.product for path in weight.paths) + weight.rest
+        assert total == pytest.approx(weight.gradient, rel=RELATIVE, abs=ABSOLUTE)
+        assert weight.paths or weight.gradient == pytest.approx(0.0, abs=ABSOLUTE)
+    text = step.text()
+    assert len(text) < 60_000
+    assert "not shown" not in text
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations(activation: str) -> None:
+    check(chain((4,), nn.Dense(5, activation), nn.Dense(2)))
+
+
+LOSSES = sorted(
+    item.__name__
+    for item in vars(losses).values()
+    if isinstance(item, type) and issubclass(item, Loss) and item.__name__ not in ("Loss", "OwnLoss")
+)
+LABELS = {
+    "BinaryCrossentropy": "yes-no",
+    "BinaryFocalCrossentropy": "yes-no",
+    "CategoricalCrossentropy": "one-hot",
+    "CategoricalFocalCrossentropy": "one-hot",
+    "CategoricalHinge": "one-hot",
+    "Dice": "yes-no",
+    "Hinge": "yes-no",
+    "KLDivergence": "one-hot",
+    "MeanAbsolutePercentageError": "positive",
+    "MeanSquaredLogarithmicError": "positive",
+    "Poisson": "positive",
+    "SparseCategoricalCrossentropy": "class",
+    "SquaredHinge": "yes-no",
+    "Tversky": "yes-no",
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses(name: str) -> None:
+    kind = LABELS.get(name, "number")
+    last = {"class": "softmax", "one-hot": "softmax", "yes-no": "sigmoid", "positive": "softplus"}.get(kind)
+    model, x, y = chain((4,), nn.Dense(4, "tanh"), nn.Dense(3, last), loss=getattr(losses, name)())
+    if kind == "class":
+        y = numpy.array([2, 0, 1])
+    elif kind == "one-hot":
+        y = numpy.eye(3, dtype="float32")
+    elif kind in ("yes-no", "positive"):
+        y = abs(y) + 0.1 if kind == "positive" else (y > 0).astype("float32")
+    check((model, x, y))
+
+
+def test_against_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    model, x, y = chain((5, 2), nn.LSTM(3), nn.Dense(1))
+    step = model.explain_step(x, y, weight=["lstm/kernel[1,4]", "lstm/recurrent_kernel[2,7]", "dense/kernel[0,0]"])
+    kernel, recurrent, bias, dense, offset = (torch.tensor(w, dtype=torch.float64) for w in model.get_weights())
+    cell = torch.nn.LSTM(2, 3, batch_first=True).double()
+    with torch.no_grad():
+        for parameter, value in zip(cell.parameters(), (kernel.T, recurrent.T, bias, 0 * bias), strict=True):
+            parameter.copy_(value)
+    dense.requires_grad_()
+    h, _ = cell(torch.tensor(x, dtype=torch.float64))
+    torch.mean((h[:, -1] @ dense + offset - torch.tensor(y)) ** 2).backward()
+    expected = [cell.weight_ih_l0.grad.T[1, 4], cell.weight_hh_l0.grad.T[2, 7], dense.grad[0, 0]]
+    found = [weight.gradient for weight in step.weights]
+    assert found == pytest.approx([float(value) for value in expected], rel=1e-6)
+
+
+def test_a_wrong_derivative_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pellucid.ops.activations import Tanh
+
+    monkeypatch.setattr(Tanh, "derivatives", lambda self, node, g: (g * (1.0 - node.output),))
+    with pytest.raises(AssertionError):
+        check(NETWORKS["Dense"]())
+
+
+def test_own_layers_and_losses_open() -> None:
+    class Squared(pellucid.Layer):
+        def call(self, x: Any) -> Any:
+            return x * x + 1.0
+
+    def fourth(truth: Any, output: Any) -> Any:
+        return pellucid.ops.mean((truth - output) ** 4.0, axis=-1)
+
+    model, x, y = chain((2,), nn.Dense(3, "tanh"), Squared(name="squared"), nn.Dense(1), loss=fourth)
+    check((model, x, y))
+    text = model.explain_step(x[:1], y[:1]).text()
+    assert "h₁·h₁ + 1" in text
+    assert "L = (y − ŷ)⁴" in text
