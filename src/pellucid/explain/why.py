@@ -142,7 +142,7 @@ def explain(
     classes: Sequence[str] | None = None,
 ) -> Why:
     """Why a network gives an output for one example: see `Model.why`."""
-    _one(arrays)
+    one_example(arrays)
     start, compared = _baseline(network, arrays, baseline)
     chosen = choose(network, output, classes, lambda: predict(network, executor, arrays))
     found = attribute(network, executor, arrays, start, (chosen.output, chosen.index))
@@ -221,9 +221,12 @@ def _words(network: Network, place: int, at: Sequence[int], size: int, classes: 
     return words + (f" at step {', '.join(map(str, at[:-1]))}" if len(at) > 1 else "")
 
 
-def _one(arrays: Arrays) -> None:
+def one_example(arrays: Arrays) -> None:
+    """Raise `ShapeError` unless the arrays are a batch of one."""
     if len(arrays[0]) != 1:
-        raise ShapeError(f"why explains one example, got {len(arrays[0])}; give a batch of one, for instance x[:1]")
+        raise ShapeError(
+            f"one example is explained at a time, got {len(arrays[0])}; give a batch of one, for instance x[:1]"
+        )
 
 
 def _baseline(network: Network, arrays: Arrays, given: Any) -> tuple[Arrays, str]:

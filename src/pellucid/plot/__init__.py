@@ -11,7 +11,7 @@ there are several). Matplotlib is loaded at the first call.
 from __future__ import annotations
 
 from pellucid.plot.classification import confusion_matrix, precision_recall, roc
-from pellucid.plot.contributions import contributions
+from pellucid.plot.contributions import contributions, grad_cam, importance, partial_dependence
 from pellucid.plot.curves import learning_curves
 from pellucid.plot.descent import learning_rates, race
 from pellucid.plot.functions import activation
@@ -19,6 +19,19 @@ from pellucid.plot.regression import predicted, residuals
 from pellucid.plot.surface import loss_surface, paraboloid
 
 __all__ = [
-    "activation", "confusion_matrix", "contributions", "learning_curves", "learning_rates", "loss_surface",
-    "paraboloid", "precision_recall", "predicted", "race", "residuals", "roc",
-]  # fmt: skip
+    "activation",
+    "confusion_matrix",
+    "contributions",
+    "grad_cam",
+    "importance",
+    "learning_curves",
+    "learning_rates",
+    "loss_surface",
+    "paraboloid",
+    "partial_dependence",
+    "precision_recall",
+    "predicted",
+    "race",
+    "residuals",
+    "roc",
+]

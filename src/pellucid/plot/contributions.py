@@ -8,11 +8,15 @@ import numpy
 
 from pellucid.errors import ArgumentError
 from pellucid.explain.forward_text import number
+from pellucid.explain.grad_cam import warm
 from pellucid.explain.pixels import overlay
 from pellucid.explain.why_text import largest, rounded, signed
-from pellucid.plot.figure import GREY, Axes, axes, bare, dress, styled
+from pellucid.plot.figure import BLUE, GREY, ORANGE, Axes, axes, bare, dress, styled
 
 if TYPE_CHECKING:
+    from pellucid.explain.dependence import PartialDependence
+    from pellucid.explain.grad_cam import GradCam
+    from pellucid.explain.importance import Importance
     from pellucid.explain.why import Share, Why
 
 _SHOWN = 14
@@ -47,8 +51,81 @@ def contributions(why: Why, ax: Axes | None = None, input: str | None = None) ->
         names, values = [*names, f"{others} others"], [*values, rest]
     ax = axes(ax, (6.4, 0.9 + 0.3 * len(names)))
     bars(ax, names, values)
-    title = f"{why.what}: {rounded(why.prediction)}; {why.compared} gives {rounded(why.baseline)}"
-    dress(ax, title, "contribution", lines="x")
+    start = f"{why.compared} gives {rounded(why.baseline)}"
+    dress(ax, f"{why.what}: {rounded(why.prediction)}", f"contribution; {start}", lines="x")
+    return ax
+
+
+@styled
+def importance(record: Importance, ax: Axes | None = None) -> Axes:
+    """Draw how much worse a figure gets when one column is shuffled: `model.importance(x, y)`; lines: ± one deviation.
+
+    >>> from pellucid.explain.importance import Importance
+    >>> axes = importance(Importance("r2", 0.9, 100, {"m2": numpy.array([0.4, 0.5]), "age": numpy.array([0.1, 0.1])}))
+    >>> axes.get_title("left")
+    'What the r2 of 0.9 rests on'
+    """
+    names = list(record.drops)[:_SHOWN]
+    ax = axes(ax, (6.4, 0.9 + 0.3 * len(names)))
+    bars(ax, names, [record.means[name] for name in names], [record.spreads[name] for name in names])
+    title = f"What the {record.figure} of {rounded(float(f'{record.score:.3g}'))} rests on"
+    dress(ax, title, f"{record.figure} is worse by, when the column is shuffled", lines="x")
+    return ax
+
+
+@styled
+def partial_dependence(record: PartialDependence, ax: Axes | None = None) -> Axes:
+    """Draw the average prediction over the values of a column: `model.partial_dependence(x, column)`; around it the
+    middle 80 % of the rows.
+
+    >>> from pellucid.explain.dependence import dependence
+    >>> axes = partial_dependence(dependence("m2", "price", [50.0, 100.0], lambda m2: numpy.array([3.0, 5.0]) * m2))
+    >>> axes.lines[0].get_ydata().tolist()
+    [200.0, 400.0]
+    """
+    ax = axes(ax, (6.0, 3.8))
+    if all(isinstance(value, float) for value in record.values):
+        ax.fill_between(
+            record.values, record.low, record.high, color=BLUE, alpha=0.16, linewidth=0, label="80 % of rows"
+        )
+        ax.plot(record.values, record.average, color=BLUE, label="average")
+    else:
+        places = numpy.arange(len(record.values))
+        ax.vlines(places, record.low, record.high, color=BLUE, alpha=0.35, linewidth=7, label="80 % of rows")
+        ax.plot(places, record.average, "o", color=BLUE, label="average")
+        ax.set_xticks(places, record.shown)
+        ax.tick_params(axis="x", rotation=30 if max(map(len, record.shown)) * len(places) > 60 else 0)
+        ax.margins(x=0.1)
+    ax.legend()
+    for axis in (ax.xaxis, ax.yaxis):
+        if max(map(abs, axis.get_view_interval())) >= 10_000:
+            axis.set_major_formatter(lambda value, _: number(value))
+    dress(ax, f"{record.what} by {record.column}", record.column, record.what)
+    return ax
+
+
+@styled
+def grad_cam(record: GradCam, ax: Axes | None = None) -> Axes:
+    """Draw where a convolution saw what speaks for a class: `model.grad_cam(x)`.
+
+    >>> import pellucid
+    >>> from pellucid.layers import Conv2D, Dense, Flatten
+    >>> model = pellucid.Sequential([pellucid.Input((6, 6, 1)), Conv2D(2, 3, name="conv"), Flatten(), Dense(2)])
+    >>> grad_cam(model.grad_cam(numpy.ones((1, 6, 6, 1)), output=1)).images[0].get_size()
+    (6, 6)
+    """
+    image, heat = record.image, record.map
+    if heat.ndim == 1:  # a sequence
+        ax = axes(ax, (6.4, 3.0))
+        steps = numpy.arange(len(heat))
+        ax.fill_between(steps, 0, heat, color=ORANGE, alpha=0.3, linewidth=0, step="mid")
+        ax.plot(steps, heat, color=ORANGE, drawstyle="steps-mid")
+        dress(ax, f"Where {record.layer} saw what speaks for {record.what}", "step", "strength")
+        return ax
+    ax = axes(ax, (3.6, 3.6 * image.shape[0] / image.shape[1] + 0.5))
+    ax.imshow(warm(image, heat), interpolation="nearest")
+    bare(ax)
+    ax.set_title(f"{record.what}: {rounded(record.prediction)}", loc="left")
     return ax
 
 

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 from pellucid.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from pellucid.explain.dependence import PartialDependence
+    from pellucid.explain.grad_cam import GradCam
+    from pellucid.explain.importance import Importance
     from pellucid.explain.record import StepExplanation
     from pellucid.explain.trace import Trace
+    from pellucid.explain.what_if import WhatIf
     from pellucid.explain.why import Why
     from pellucid.plot.diagram import Diagram
     from pellucid.train.model import Model
@@ -123,3 +127,105 @@ class Glass:
 
         model = cast("Model", self)
         return explain(model, model.executor, model.inputs_of(x), output, baseline, names, vocabulary, classes)
+
+    def importance(
+        self,
+        x: Any,
+        y: Any,
+        metric: str = "loss",
+        repeats: int = 5,
+        seed: int = 0,
+        names: Sequence[str] | None = None,
+    ) -> Importance:
+        """How much worse the loss (or a metric) is when one column of `x` is shuffled: see `Importance`. Breiman 2001.
+
+        Columns are those of the last axis of each input; `names` are theirs, where there is one input.
+
+        >>> import numpy, pellucid
+        >>> model = pellucid.Sequential([pellucid.Input((2,)), pellucid.layers.Dense(1)])
+        >>> model.set_weights([[[3.0], [0.0]], [0.0]])
+        >>> model.compile("sgd", "mse")
+        >>> x = numpy.random.default_rng(0).normal(size=(50, 2))
+        >>> found = model.importance(x, 3 * x[:, :1], names=["used", "unused"])
+        >>> list(found.means), found["unused"]
+        (['used', 'unused'], 0.0)
+        """
+        from pellucid.explain.importance import permutation_importance, places_of
+        from pellucid.nn.registry import look_up
+        from pellucid.train.callbacks import GROWING
+
+        model = cast("Model", self)
+        arrays = model.inputs_of(x)
+        places = places_of(arrays, model.input_names, names)
+
+        def score(changed: list[Any]) -> float:
+            figures = model.evaluate(_by_name(model, changed), y, return_dict=True)
+            return float(look_up("figure", figures, metric))
+
+        return permutation_importance(arrays, places, score, metric, metric.endswith(GROWING), repeats, seed)
+
+    def partial_dependence(
+        self, x: Any, column: int | str, output: Any = None, points: int = 20, names: Sequence[str] | None = None
+    ) -> PartialDependence:
+        """The average output when one column of `x` has the same value in every row: see `PartialDependence`.
+
+        `column` is a place on the last axis of the input, or one of `names` ("input[i]" of several inputs). `output` as
+        in `why`. Friedman 2001.
+
+        >>> import pellucid
+        >>> model = pellucid.Sequential([pellucid.Input((2,)), pellucid.layers.Dense(1)])
+        >>> model.set_weights([[[3.0], [1.0]], [0.0]])
+        >>> found = model.partial_dependence([[1.0, 1.0], [2.0, 5.0]], column=0)
+        >>> found.values, found.average.tolist()
+        ((1.0, 2.0), [6.0, 9.0])
+        """
+        from pellucid.explain.dependence import of_arrays
+
+        model = cast("Model", self)
+        arrays = model.inputs_of(x)
+        return of_arrays(
+            model, arrays, column, output, points, names, lambda changed: model.predict(_by_name(model, changed))
+        )
+
+    def grad_cam(
+        self, x: Any, output: Any = None, layer: str | None = None, classes: Sequence[str] | None = None
+    ) -> GradCam:
+        """Where in one image, `x[:1]`, a convolution saw what speaks for a class: see `GradCam`. Selvaraju et al. 2017.
+
+        `output` as in `why`; `layer` is the last convolution, unless named.
+
+        >>> import numpy, pellucid
+        >>> from pellucid.layers import Conv2D, Dense, Flatten
+        >>> model = pellucid.Sequential([pellucid.Input((6, 6, 1)), Conv2D(2, 3, name="conv"), Flatten(), Dense(2)])
+        >>> model.grad_cam(numpy.ones((1, 6, 6, 1))).coarse.shape
+        (4, 4)
+        """
+        from pellucid.explain.grad_cam import grad_cam
+
+        model = cast("Model", self)
+        return grad_cam(model, model.executor, model.inputs_of(x), output, layer, classes)
+
+    def what_if(
+        self, x: Any, changes: Mapping[Any, float], names: Sequence[str] | None = None, input: str | None = None
+    ) -> WhatIf:
+        """What changes when elements of one example, `x[:1]`, do: outputs, and units by layer: see `WhatIf`.
+
+        `changes` are new values by place (3, or (2, 5)) or by name among `names`; `input` is one of several inputs.
+
+        >>> import pellucid
+        >>> model = pellucid.Sequential([pellucid.Input((2,)), pellucid.layers.Dense(1, name="sum")])
+        >>> model.set_weights([[[3.0], [1.0]], [0.0]])
+        >>> found = model.what_if([[1.0, 1.0]], {"a": 2.0}, names=["a", "b"])
+        >>> found.outputs[0].before, found.outputs[0].after
+        (4.0, 7.0)
+        """
+        from pellucid.explain.what_if import changed, what_if
+
+        model = cast("Model", self)
+        before = model.inputs_of(x)
+        made, after = changed(before, model.input_names, changes, names, input)
+        return what_if(made, self.trace(_by_name(model, before)), self.trace(_by_name(model, after)))
+
+
+def _by_name(model: Model, arrays: list[Any]) -> dict[str, Any]:
+    return dict(zip(model.input_names, arrays, strict=True))

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy
 
+from pellucid.data import cells
 from pellucid.data.encoder import NUMBERS, Encoder
 from pellucid.data.read import read
 from pellucid.data.table import Table
-from pellucid.errors import ArgumentError, DataError
+from pellucid.data.table import column as make_column
+from pellucid.errors import ArgumentError, DataError, UnknownNameError
+from pellucid.explain.dependence import dependence, grid
 from pellucid.explain.forward_text import number
+from pellucid.train import table_figures
 
 if TYPE_CHECKING:
+    from pellucid.explain.dependence import PartialDependence
+    from pellucid.explain.importance import Importance
+    from pellucid.explain.what_if import WhatIf
     from pellucid.explain.why import Why
     from pellucid.train.tabular import TableModel
 
@@ -30,7 +39,7 @@ class TableGlass:
         and the commonest category. Contributions go back through all preparation to the columns that were given.
 
         >>> import pellucid
-        >>> rows = {"a": list(range(60)), "b": [i % 7 for i in range(60)], "y": [3.0 * i for i in range(60)]}
+        >>> rows = {"a": [i / 2 for i in range(60)], "b": [i % 7 for i in range(60)], "y": [3.0 * i for i in range(60)]}
         >>> model = pellucid.TableModel.train(rows, "y", hidden=(8,), epochs=5, seed=1, verbose=0)
         >>> sorted(model.why(rows, row=0).parts)
         ['a', 'b']
@@ -44,7 +53,7 @@ class TableGlass:
         other = None if baseline is None else one_row(read(baseline), None)
         start = model.encoder.usual if other is None else model.encoder.features(other)
         names = model.model.input_names
-        place, sign, words = _output(model, arrays, output)
+        place, sign, words = _output(model, output, lambda: model.model.predict(arrays))
         found = attribute(
             model.model, model.model.executor, [arrays[name] for name in names], [start[name] for name in names],
             (0, place), sign,
@@ -62,6 +71,97 @@ class TableGlass:
             tuple(_usual(model.encoder, name) if other is None else _cell(other, name) for name in columns),
         )
         return record(words, "a usual row" if other is None else "the row it is compared with", found, [share])
+
+    def importance(self, source: object, repeats: int = 5, seed: int = 0) -> Importance:
+        """How much worse R² (of classes: accuracy) is on these rows when one column is shuffled: see `Importance`.
+
+        Breiman 2001.
+
+        >>> import pellucid
+        >>> rows = {"a": [i / 2 for i in range(60)], "b": [i % 7 for i in range(60)], "y": [3.0 * i for i in range(60)]}
+        >>> model = pellucid.TableModel.train(rows, "y", hidden=(8,), epochs=50, seed=1, verbose=0)
+        >>> list(model.importance(rows).means)
+        ['a', 'b']
+        """
+        from pellucid.explain.importance import permutation_importance
+
+        model = cast("TableModel", self)
+        table = model.target.labelled(read(source), [])
+        arrays, labels = model.encoder.features(table), model.encoder.labels(table)
+        names = model.model.input_names
+        where = {
+            column: [(names.index(name), at) for name, at in found] for column, found in places(model.encoder).items()
+        }
+        figure = "accuracy" if model.target.classes else "r2"
+
+        def score(changed: list[Any]) -> float:
+            outputs = model.model.predict(dict(zip(names, changed, strict=True)))
+            return float(table_figures.figures(model.target, labels, outputs)[figure])
+
+        return permutation_importance([arrays[name] for name in names], where, score, figure, True, repeats, seed)
+
+    def partial_dependence(
+        self, source: object, column: str, output: Any = None, points: int = 20
+    ) -> PartialDependence:
+        """The average prediction when one column has the same value in all these rows: see `PartialDependence`.
+
+        Numbers and dates go from their 5 % to their 95 % quantile in `points` steps, categories by how common they are.
+        `output`: the class whose probability is meant; of two classes the second otherwise. Friedman 2001.
+
+        >>> import pellucid
+        >>> rows = {"a": [i / 2 for i in range(60)], "b": [i % 7 for i in range(60)], "y": [3.0 * i for i in range(60)]}
+        >>> model = pellucid.TableModel.train(rows, "y", hidden=(8,), epochs=5, seed=1, verbose=0)
+        >>> model.partial_dependence(rows, "b").values
+        (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+        """
+
+        model = cast("TableModel", self)
+        table = read(source)
+        if column not in model.encoder.columns:
+            raise UnknownNameError("column of the network", column, model.encoder.columns)
+        classes = model.target.classes
+        wanted = classes[1] if output is None and model.target.task == "binary" else output
+        place, sign, words = _output(model, wanted, lambda: model._answers(table, None).mean(axis=0, keepdims=True))
+
+        def of(value: Any) -> numpy.ndarray:
+            cells = make_column(column, [value] * len(table), table[column].order)
+            made = replace(table, columns={**table.columns, column: cells})
+            found = numpy.asarray(model._answers(made, None)[:, place])
+            return found if sign > 0 else 1.0 - found
+
+        return dependence(column, words, _values(model.encoder, table, column, points), of)
+
+    def what_if(self, source: object, changes: Mapping[str, Any], row: int | None = None) -> WhatIf:
+        """What changes when columns of one row do: the prediction, and the units inside, by layer: see `WhatIf`.
+
+        `changes` are new cells by column; `row` counts from 0, where the source has several.
+
+        >>> import pellucid
+        >>> rows = {"a": [i / 2 for i in range(60)], "b": [i % 7 for i in range(60)], "y": [3.0 * i for i in range(60)]}
+        >>> model = pellucid.TableModel.train(rows, "y", hidden=(8,), epochs=5, seed=1, verbose=0)
+        >>> model.what_if(rows, {"a": 20.0}, row=0).changes
+        (('a', '0', '20'),)
+        """
+        from pellucid.explain.what_if import what_if
+
+        model = cast("TableModel", self)
+        one = one_row(read(source), row)
+        unknown = next((name for name in changes if name not in model.encoder.columns), None)
+        if unknown is not None or not changes:
+            raise UnknownNameError("column of the network", unknown, model.encoder.columns)
+        cells = {name: make_column(name, [value], one[name].order) for name, value in changes.items()}
+        other = replace(one, columns={**one.columns, **cells})
+        made = [(name, _cell(one, name), _cell(other, name)) for name in changes]
+        before, after = (model.model.trace(model.encoder.features(table)) for table in (one, other))
+        names = model.element_names()
+        prepared = names.get("fill_missing", [])
+        vectors = [part for name, part in names.items() if name.endswith((" one_hot", " embedding"))]
+        names |= {
+            "log_scale": prepared,
+            "standardize": prepared,
+            "features": [*prepared, *names["ranges"], *(one for part in vectors for one in part)],
+        }
+        return what_if(made, before, after, names)
 
 
 def places(encoder: Encoder) -> dict[str, list[Place]]:
@@ -84,8 +184,11 @@ def one_row(table: Table, row: int | None) -> Table:
     return table.take(numpy.array([place]))
 
 
-def _output(model: TableModel, arrays: dict[str, Any], wanted: Any) -> tuple[int, float, str]:
-    """The network's output that is explained, its sign (of two classes the network gives the second), and its name."""
+def _output(model: TableModel, wanted: Any, outputs: Callable[[], Any]) -> tuple[int, float, str]:
+    """The output that is explained, its sign (of two classes the network gives the second), and its name.
+
+    It is that of the wanted class, else of the likeliest among `outputs`.
+    """
     target = model.target
     if not target.classes:
         if wanted is not None:
@@ -93,12 +196,28 @@ def _output(model: TableModel, arrays: dict[str, Any], wanted: Any) -> tuple[int
         return 0, 1.0, target.name
     classes = list(map(str, target.classes))
     if wanted is None:
-        wanted = classes[int(model.probabilities(model.model.predict(arrays))[0].argmax())]
+        wanted = classes[int(model.probabilities(outputs())[0].argmax())]
     if str(wanted) not in classes:
         raise DataError(f"'{target.name}' has no class {wanted!r}. There are: {', '.join(classes)}")
     place = classes.index(str(wanted))
     words = f"the probability of {target.name} = {wanted}"
     return (0, 1.0 if place else -1.0, words) if target.task == "binary" else (place, 1.0, words)
+
+
+def _values(encoder: Encoder, table: Table, name: str, points: int) -> list[Any]:
+    """The values of a column that partial dependence goes through."""
+    kind = next((one.kind for one in encoder.numbers if one.column == name), "category")
+    column = table[name]
+    if kind == "number":
+        return list(grid(cells.numbers(table, column), points, name))
+    if kind == "datetime":
+        moments = cells.instants(table, column)
+        seconds = grid(moments[~numpy.isnat(moments)].astype("datetime64[s]").astype(numpy.float64), points, name)
+        return [numpy.datetime64(int(second), "s").item() for second in seconds]
+    order = next((one.order for one in encoder.numbers if one.column == name), ())
+    counts = cells.categories(column)
+    known = [one for one in order if one in counts] or sorted(counts, key=lambda one: -counts[one])
+    return known[:points]
 
 
 def _cell(table: Table, name: str) -> str:
