@@ -99,13 +99,18 @@ class StructuredProgram(RandomProgram):
         x = self.as_rank(x, 2 + self.below(3))
         size = x.shape[-1]
         assert size is not None
-        match self.below(4):
+        match self.below(5):
             case 0:
                 return ops.layer_norm(x, self.weight(size), self.weight(size))
             case 1:
                 return ops.rms_norm(x, self.weight(size), epsilon=0.1)
             case 2:
                 y = ops.batch_norm(x, self.weight(size), self.weight(size), epsilon=0.1)[0]
+                return ops.relu(y) if self.below(2) else y
+            case 3:
+                groups = [n for n in range(1, size + 1) if size % n == 0]
+                chosen = groups[self.below(len(groups))]
+                y = ops.group_norm(x, self.weight(size), self.weight(size), groups=chosen, epsilon=0.1)
                 return ops.relu(y) if self.below(2) else y
         return ops.gelu(x)
 

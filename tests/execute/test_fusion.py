@@ -301,6 +301,26 @@ def test_constants_are_folded() -> None:
     agree(program, [numbers(2, 3)])
 
 
+def test_group_norm_takes_relu() -> None:
+    """Forward and backward are one kernel each; axes other than the last stay open."""
+    x, w, gamma, beta = feed((3, 6, 5, 2)), weight(3, 3, 2, 6), weight(6), weight(6)
+
+    def step(axis: int) -> Program:
+        y = ops.convolution(x, w.tensor, padding="same")
+        y = y if axis == -1 else ops.transpose(y, (0, 3, 1, 2))
+        y = ops.relu(ops.group_norm(y, gamma.tensor, beta.tensor, groups=3, axis=axis))
+        loss = ops.sum(ops.square(y))
+        return Program((x,), (loss, *gradients(loss, [x, *(variable.tensor for variable in (w, gamma, beta))])))
+
+    program, arrays = step(-1), [numbers(3, 6, 5, 2)]
+    assert attributes(program, "group_norm") == [{"groups": 3, "epsilon": 1e-3, "activation": "relu"}]
+    assert attributes(program, "group_norm_gradient") == [{"groups": 3}]
+    agree(program, arrays, runs=2, tolerance=1e-4)
+    agree(program, arrays, precision="bfloat16", tolerance=0.1)
+    assert "group_norm" not in kernels(step(1))
+    agree(step(1), arrays, tolerance=1e-4)
+
+
 def test_what_nobody_needs_is_not_computed() -> None:
     x = feed((2, 3))
     y = ops.tanh(x)

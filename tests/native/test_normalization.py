@@ -104,6 +104,81 @@ def test_batch_norm(shape: tuple[int, ...], dtype: str, threads: int) -> None:
     np.testing.assert_allclose(to_float(dx).reshape(-1, size), expected, TOLERANCE[dtype][0], 3 * TOLERANCE[dtype][1])
 
 
+GROUPS = [
+    ((1, 1), 1),
+    ((3, 6), 2),
+    ((5, 4, 6), 3),
+    ((4, 7, 5, 32), 8),
+    ((2, 3, 3, 33), 11),
+    ((3, 40, 20), 20),
+    ((2, 9, 9, 17), 1),
+    ((1, 65, 65, 8), 4),
+    ((2, 3, 260), 2),
+]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("shape", "groups"), GROUPS)
+def test_group_norm(shape: tuple[int, ...], groups: int, dtype: str, threads: int) -> None:
+    rng, size = np.random.default_rng(2), shape[-1]
+    settings = {"groups": groups, "epsilon": 1e-2}
+    x, g = values(rng, shape, dtype), values(rng, shape, dtype)
+    gamma, beta = (rng.standard_normal(size).astype(np.float32) for _ in range(2))
+    kept = ("float32", (2, shape[0], groups))
+    y, statistics = run("group_norm", settings, [x, gamma, beta], [(dtype, shape), kept], threads)
+
+    def parted(values: np.ndarray) -> np.ndarray:  # [examples, groups, numbers of a group]
+        flat = to_float(values).reshape(shape[0], -1, groups, size // groups)
+        return flat.swapaxes(1, 2).reshape(shape[0], groups, -1)
+
+    def whole(parts: np.ndarray) -> np.ndarray:
+        return parts.reshape(shape[0], groups, -1, size // groups).swapaxes(1, 2).reshape(shape)
+
+    rows, adjoint = parted(x), to_float(g)
+    n, mean, scale = normal(rows, 1e-2, True)
+    np.testing.assert_allclose(to_float(y), whole(n) * gamma + beta, *TOLERANCE[dtype])
+    np.testing.assert_allclose(statistics[0], mean[..., 0], 1e-5, 1e-5)
+    np.testing.assert_allclose(statistics[1], scale[..., 0], 1e-5)
+    (positive,) = run("group_norm", {**settings, "activation": "relu"}, [x, gamma, beta], [(dtype, shape)], threads)
+    np.testing.assert_array_equal(to_float(positive), np.maximum(to_float(y), 0))
+    (plain,) = run("group_norm", settings, [x, None, None], [("float32", shape)])
+    np.testing.assert_allclose(plain, whole(n), *TOLERANCE["float32"])
+
+    vector = ("float32", (size,))
+    dx, dgamma, dbeta = run(
+        "group_norm_gradient", {"groups": groups}, [g, x, gamma, statistics], [(dtype, shape), vector, vector], threads
+    )
+    others = tuple(range(len(shape) - 1))
+    np.testing.assert_allclose(dbeta, adjoint.sum(others), 1e-5, 2e-5)
+    np.testing.assert_allclose(dgamma, (adjoint * whole(n)).sum(others), 1e-5, 1e-4)
+    expected, *_ = row_gradient(parted(adjoint * gamma), rows, 1.0, 1e-2, True)
+    np.testing.assert_allclose(to_float(dx), whole(expected), TOLERANCE[dtype][0], 3 * TOLERANCE[dtype][1])
+
+
+def test_group_norm_by_hand() -> None:
+    """Of the first row, groups (1, 3) and (10, 10): means 2 and 10, variances 1 and 0; with ε = 3 the root is 2."""
+    x = np.array([[1, 3, 10, 10], [4, 4, 4, 4]], np.float32)
+    gamma, beta = np.array([4, 4, 1, 1], np.float32), np.array([0, 0, 5, 6], np.float32)
+    outputs = [("float32", (2, 4)), ("float32", (2, 2, 2))]
+    y, statistics = run("group_norm", {"groups": 2, "epsilon": 3.0}, [x, gamma, beta], outputs)
+    np.testing.assert_allclose(y, [[-2, 2, 5, 6], [0, 0, 5, 6]])
+    np.testing.assert_allclose(statistics[0], [[2, 10], [4, 4]])
+    np.testing.assert_allclose(statistics[1], [[0.5, 1 / np.sqrt(3)], [1 / np.sqrt(3)] * 2])
+
+
+def test_group_norm_of_large_means() -> None:
+    """A mean 10,000 times the deviation costs no digits, and NaN stays in its group of its example."""
+    x = (1e4 + np.random.default_rng(5).standard_normal((2, 900, 6))).astype(np.float32)
+    x[1, 7, 5] = np.nan
+    (y,) = run("group_norm", {"groups": 2, "epsilon": 0.0}, [x, None, None], [("float32", x.shape)], 2)
+    exact = x[..., :3].astype(np.float64)
+    spread = exact - exact.mean((1, 2), keepdims=True)
+    np.testing.assert_allclose(y[..., :3], spread / exact.std((1, 2), keepdims=True), atol=1e-3)
+    assert np.isnan(y[1, :, 3:]).all()
+    assert np.isfinite(y[0]).all()
+
+
 def test_batch_norm_by_hand() -> None:
     x = np.array([[1, 10], [3, 30]], np.float32)  # means 2 and 20, variances 1 and 100; with ε = 3 the first root is 2
     gamma, beta = np.array([4, 0], np.float32), np.array([1, 5], np.float32)
@@ -180,6 +255,8 @@ def test_refusals() -> None:
         run("batch_norm", {"epsilon": 1.0}, [x[:0], None, None], [("float32", (0, 3)), *[("float32", (3,))] * 2])
     with pytest.raises(ValueError, match="for each channel"):
         run("batch_norm", {"epsilon": 1.0}, [x, x[0, :2], None], [("float32", (2, 3)), *[("float32", (3,))] * 2])
+    with pytest.raises(ValueError, match="groups divide the channels"):
+        run("group_norm", {"groups": 2, "epsilon": 1.0}, [x, None, None], [("float32", (2, 3))])
     with pytest.raises(ValueError, match="statistics"):
         run("layer_norm_gradient", {}, [x, x, None, np.zeros(3, np.float32)], [("float32", (2, 3))])
     assert {"layer_norm", "layer_norm_gradient", "rms_norm", "rms_norm_gradient"} <= set(native.kernels())

@@ -89,7 +89,7 @@ class Fusion:
         return False
 
     def _into_normalization(self, node: Node) -> bool:
-        """relu: part of the batch normalisation that makes its operand for nobody else.
+        """relu: part of the normalisation of channels that makes its operand for nobody else.
 
         The cell stays in its place, where relu has all it needs: what reads the mean and the variance may stand before.
         """
@@ -98,7 +98,7 @@ class Fusion:
         if (
             node.op.name != "relu"
             or cell is None
-            or cell.kernel != "batch_norm"
+            or cell.kernel not in ("batch_norm", "group_norm")
             or cell.outputs[0] is not value
             or value.shape != node.output.shape
             or not self._only_reader(value, node)

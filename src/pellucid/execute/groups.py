@@ -168,6 +168,24 @@ def _batch_norm(use: Use) -> list[Cell]:
     return [forward, *use.gradient_cells([x, gamma, *moments], x.shape, size, size, epsilon=epsilon)]
 
 
+def _group_norm(use: Use) -> list[Cell]:
+    """x, γ, β → y, and the mean and scale of each example's groups for the derivative.
+
+    With one place an example (rank 2) there is little to add up, and the open group is quicker.
+    """
+    (x, *vectors), (y,) = use.group.inputs, use.group.outputs
+    if x.rank == 2 or not _is_last(use.attribute("axis"), x) or not (affine := _affine(vectors, x, use)):
+        return []
+    gamma, beta = affine
+    size, groups = x.shape[-1:], use.attribute("groups")
+    statistics = use.extra((2, x.shape[0], groups))
+    outputs = [y, statistics] if use.gradients else [y]
+    return [
+        use.cell([x, gamma, beta], outputs, groups=groups, epsilon=use.attribute("epsilon")),
+        *use.gradient_cells([x, gamma, statistics], x.shape, size, size, groups=groups),
+    ]
+
+
 def _is_last(axis: Axes, x: Tensor) -> bool:
     return normalize_axes(axis, x.rank, "a fused kernel") == (x.rank - 1,)
 
@@ -217,6 +235,7 @@ FUSED: dict[str, Callable[[Use], list[Cell]]] = {
     "attention": _attention,
     "batch_norm": _batch_norm,
     "gelu": _gelu,
+    "group_norm": _group_norm,
     "layer_norm": _rows_normalization,
     "log_softmax": _softmax,
     "rms_norm": _rows_normalization,

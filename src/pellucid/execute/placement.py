@@ -77,6 +77,8 @@ HALF = {
     "convolution_kernel_gradient": Half(multiplied=(0, 1)),
     "gelu": Half(handed_on=(0,), given=(0, 1)),
     "gelu_gradient": Half(handed_on=(0, 1)),
+    "group_norm": Half(handed_on=(0,)),
+    "group_norm_gradient": Half(handed_on=(0,), taken=(1,)),
     "gru": Half(multiplied=(1,), saved=(0,), given=(0, 1, 2)),
     "gru_gradient": Half(multiplied=(0,), saved=(2, 3), taken=tuple(range(4, 9)), given=(0, 1, 3)),
     "layer_norm": Half(taken=(0,)),
