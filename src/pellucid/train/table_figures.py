@@ -7,9 +7,12 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
+from pellucid.core.graph import Program, tensor
+from pellucid.core.sources import feed
 from pellucid.data import records
 from pellucid.data.target import Target
 from pellucid.errors import DataError
+from pellucid.execute.program import Executor
 from pellucid.nn import metrics
 
 _NUMBERS: dict[str, tuple[str, ...]] = {
@@ -21,21 +24,11 @@ _NUMBERS: dict[str, tuple[str, ...]] = {
 
 def figures(target: Target, labels: NDArray[Any], outputs: NDArray[Any]) -> dict[str, Any]:
     """`rows` and the figures of a task: see `TableModel.evaluate`. Plain values, ready for JSON."""
+    kinds, truth = _metrics(target), _truth(target, labels)
     if target.task == "regression":
-        kinds: dict[str, Any] = {
-            "r2": metrics.R2Score(), "rmse": metrics.RootMeanSquaredError(), "mae": metrics.MeanAbsoluteError(),
-        }  # fmt: skip
         return {"rows": len(labels), **{name: float(metric(labels, outputs)) for name, metric in kinds.items()}}
-    matrix = metrics.ConfusionMatrix(len(target.classes))(labels, outputs)
+    matrix = kinds.pop("accuracy")(labels, outputs)
     assert isinstance(matrix, numpy.ndarray)
-    average = None if target.task == "binary" else "macro"
-    truth = labels[:, None] if target.task == "binary" else labels
-    kinds = {
-        "precision": metrics.Precision(average=average), "recall": metrics.Recall(average=average),
-        "f1": metrics.F1Score(average=average),
-    }  # fmt: skip
-    if target.task == "binary":
-        kinds["auc"] = metrics.AUC()
     return {
         "rows": len(labels),
         "accuracy": float(numpy.trace(matrix) / len(labels)),
@@ -44,6 +37,55 @@ def figures(target: Target, labels: NDArray[Any], outputs: NDArray[Any]) -> dict
         "classes": list(target.classes),
         "confusion_matrix": matrix.astype(int).tolist(),
     }
+
+
+def _metrics(target: Target) -> dict[str, Any]:
+    """What measures each figure; "accuracy" is read off a confusion matrix."""
+    if target.task == "regression":
+        return {
+            "r2": metrics.R2Score(), "rmse": metrics.RootMeanSquaredError(), "mae": metrics.MeanAbsoluteError(),
+        }  # fmt: skip
+    average = None if target.task == "binary" else "macro"
+    found = {
+        "accuracy": metrics.ConfusionMatrix(len(target.classes)), "precision": metrics.Precision(average=average),
+        "recall": metrics.Recall(average=average), "f1": metrics.F1Score(average=average),
+    }  # fmt: skip
+    return {**found, "auc": metrics.AUC()} if target.task == "binary" else found
+
+
+def _truth(target: Target, labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels as metrics of yes and no compare them with the outputs."""
+    return labels[:, None] if target.task == "binary" else labels
+
+
+def intervals(
+    target: Target, labels: NDArray[Any], outputs: NDArray[Any], executor: Executor, draws: int = 400
+) -> dict[str, tuple[float, float]]:
+    """For each figure the bounds between which 95 % of it lies where the rows are drawn anew, with repetition.
+
+    The percentile bootstrap of Efron 1979. Metrics are sums over rows, so that a draw is a weight for each row, and all
+    draws are runs of one small program. A draw in which a figure is not defined (one class alone) does not count.
+    """
+    weights = feed((len(labels),), "float32", "weights")
+    kinds = _metrics(target)
+    outputs = numpy.asarray(outputs, numpy.float32)
+    statistics = {
+        name: metric.statistics(
+            tensor(labels if name == "accuracy" else _truth(target, labels)), tensor(outputs), weights
+        )
+        for name, metric in kinds.items()
+    }
+    run = executor.compile(Program((weights,), tuple(value for values in statistics.values() for value in values)))
+    random, found = numpy.random.default_rng(0), dict[str, list[float]]()
+    for _ in range(draws):
+        drawn = numpy.bincount(random.integers(0, len(labels), len(labels)), minlength=len(labels))
+        totals = iter(run(drawn.astype(numpy.float32)))
+        for name, metric in kinds.items():
+            value = metric.compute(*(next(totals).astype(numpy.float64) for _ in statistics[name]))
+            value = numpy.trace(value) / value.sum() if name == "accuracy" else value
+            found.setdefault(name, []).append(float(value))
+    bounds = {name: numpy.nanpercentile(values, [2.5, 97.5]) for name, values in found.items()}
+    return {name: (float(low), float(high)) for name, (low, high) in bounds.items()}
 
 
 def names(target: Target) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from pellucid.train.table_settings import Settings
 
 if TYPE_CHECKING:
     from pellucid.plot.diagram import Diagram
+    from pellucid.train.report import Report
 
 Array = NDArray[Any]
 _VERSION = 1
@@ -62,7 +63,7 @@ class TableModel(TableGlass):
         self.schema, self.encoder, self.settings, self.model, self.source = schema, encoder, settings, model, source
         self.notices: list[str] = []
         self.test_metrics: dict[str, Any] | None = None
-        self._parts: dict[str, Table] = {}
+        self.parts: dict[str, Table] = {}  # the rows trained on, validated and tested with; not saved
 
     # Train
 
@@ -156,7 +157,7 @@ class TableModel(TableGlass):
         rows = {"all": schema.rows, **{name: len(found.get(name, ())) for name in parts}}
         made = cls(schema, encoder, settings, model, {"name": Path(table.name).name, "rows": rows})
         made.notices = [*schema.notices, *notices, *chosen]
-        made._parts = found
+        made.parts = found
         made._compile()
         return made
 
@@ -180,9 +181,9 @@ class TableModel(TableGlass):
 
     def fit(self, verbose: Any = "auto", callbacks: Sequence[Callback] | None = None) -> History:
         """The second half of `train`: fit the prepared network, keep its best weights, and test it."""
-        if "train" not in self._parts:
+        if "train" not in self.parts or self.history is not None:
             raise ArgumentError("this table model is trained already; call TableModel.train(…) for a new one")
-        arrays = {name: (self.encoder.features(part), self.encoder.labels(part)) for name, part in self._parts.items()}
+        arrays = {name: (self.encoder.features(part), self.encoder.labels(part)) for name, part in self.parts.items()}
         validation = arrays.get("validate")
         listeners = list(callbacks or ())
         if validation is not None:
@@ -199,9 +200,8 @@ class TableModel(TableGlass):
         )
         if len(history.epoch) < self.settings.epochs and validation is not None:
             self.notices.append(f"stopped after {len(history.epoch)} epochs: no longer improving")
-        if "test" in self._parts:
+        if "test" in self.parts:
             self.test_metrics = table_figures.figures(self.target, arrays["test"][1], self._outputs(arrays["test"][0]))
-        self._parts = {}
         return history
 
     # Ask
@@ -275,6 +275,19 @@ class TableModel(TableGlass):
     def summary(self, line_length: int | None = None, print_fn: Any = None) -> None:
         """Print the layers of the network, their output shapes and their weights."""
         self.model.summary(line_length, print_fn)
+
+    def report(self, source: object = None, command: str = "") -> Report:
+        """All there is to know of this model on one page, tested on the rows held out, or on another table with the
+        target's column: see `Report`. `command` is shown as what repeats the run.
+
+        Raises `DataError` where no rows were held out, or where the model comes from a file and no table is given.
+        """
+        from pellucid.train.report import make_report
+
+        table = self.parts.get("test") if source is None else self.target.labelled(read(source), [])
+        if table is None:
+            raise DataError("a report needs rows to test on: give a table with the target's column, report(source)")
+        return make_report(self, table, command)
 
     def diagram(self, source: object = None, row: int = 0, show: str = "weights", title: str = "") -> Diagram:
         """A picture of the network with the names of columns and classes: see `Model.diagram`.
