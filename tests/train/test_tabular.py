@@ -192,7 +192,7 @@ def test_missing_values_have_an_indicator_and_a_fill() -> None:
 def test_the_preparation_standardises_the_training_rows() -> None:
     data = numbers()
     model = TableModel.prepare(data, "price", seed=1)
-    arrays = model.encoder.features(model._parts["train"])
+    arrays = model.encoder.features(model.parts["train"])
     prepared = next(call.outputs[0] for call in model.model.steps if call.layer.name == "standardize")
     feeds = dict(zip(model.model.inputs, [arrays[name] for name in model.model.input_names], strict=True))
     (values,) = evaluate([prepared], feeds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import time
@@ -61,9 +62,16 @@ _PLURALS = {
     type=click.Path(path_type=Path),
     help="Model file, replaced whole.  [default: DATA's name, .safetensors, here]",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Also write a page (.html) on data, training, errors, reasons and network.",
+)
 @options.JSON
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
-def command(data: Path, target: str, out: Path | None, as_json: bool, quiet: bool, **given: Any) -> None:
+def command(
+    data: Path, target: str, out: Path | None, report: Path | None, as_json: bool, quiet: bool, **given: Any
+) -> None:
     """Train a network to predict one column of DATA from the others.
 
     DATA is a CSV, TSV, JSON lines or Parquet file. Columns are understood by their contents (`pellucid describe DATA`
@@ -85,6 +93,7 @@ def command(data: Path, target: str, out: Path | None, as_json: bool, quiet: boo
 
     began = time.monotonic()
     path = _writable(out or Path((data.name.split(".")[0] or "model") + ".safetensors"))
+    _need_report(report, given["test_size"])
     table = TableModel.prepare(data, target, **given)
     if not quiet:
         _introduce(table)
@@ -99,6 +108,8 @@ def command(data: Path, target: str, out: Path | None, as_json: bool, quiet: boo
         _keep(table, out, "diverged; these are the last good weights")
         raise
     table.save(path)
+    if report is not None:
+        table.report(command=" ".join(["pellucid", *map(shlex.quote, sys.argv[1:])])).save(report)
     seconds = time.monotonic() - began
     if as_json:
         console.document(_record(table, path, seconds))
@@ -106,6 +117,8 @@ def command(data: Path, target: str, out: Path | None, as_json: bool, quiet: boo
     if not quiet:
         options.notes(table.notices[told:])
     console.out(_report(table, seconds))
+    if report is not None:
+        console.say(f"wrote {report}")
     console.say(f"saved {path}{_next(path, data) if not quiet else ''}")
 
 
@@ -132,17 +145,36 @@ def _test_size(text: str) -> float | int:
         ) from None
 
 
-def _writable(path: Path) -> Path:
-    """The path of a file that can be written, found out before hours of training."""
+def _writable(path: Path, option: str = "--out") -> Path:
+    """The path of a file that can be written, found out before hours of training; `option` is where it was given."""
     from pellucid.errors import ArgumentError
 
     folder = path.parent
     if not folder.is_dir():
-        raise ArgumentError(f"--out {path}: the folder {folder} does not exist; create it first, or correct the path")
+        raise ArgumentError(
+            f"{option} {path}: the folder {folder} does not exist; create it first, or correct the path"
+        )
     if path.is_dir() or not os.access(folder, os.W_OK):
         why = "it is a folder" if path.is_dir() else f"you may not write to {folder}"
-        raise ArgumentError(f"--out {path}: {why}; choose another path")
+        raise ArgumentError(f"{option} {path}: {why}; choose another path")
     return path
+
+
+def _need_report(path: Path | None, test_size: float | int) -> None:
+    """Refuse a report that cannot be written, before hours of training."""
+    from pellucid.errors import ArgumentError
+
+    if path is None:
+        return
+    if path.suffix not in (".html", ".txt", ".json"):
+        raise ArgumentError(f"--report {path}: the name must end in .html (or .txt, .json)")
+    if not test_size:
+        raise ArgumentError("--report needs rows to test on; leave --test-size 0 away")
+    if path.suffix == ".html":
+        from pellucid.plot.figure import pyplot
+
+        pyplot()  # raises where Matplotlib is not installed
+    _writable(path, "--report")
 
 
 def _introduce(table: TableModel) -> None:

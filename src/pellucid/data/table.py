@@ -123,10 +123,13 @@ class Table:
 
     def where(self, row: int, column: str) -> str:
         """The place of a cell, as messages name it: file and line, or row counted from 0, and column."""
+        return f"{self.name}, {self.place(row)}, column '{column}'"
+
+    def place(self, row: int) -> str:
+        """The place of a row in its source: the line of the file, or the row counted from 0."""
         source = row if self.index is None else int(self.index[row])
         line = self.line(source) if self.line else None
-        place = f"line {line}" if line else f"row {source} (counted from 0)"
-        return f"{self.name}, {place}, column '{column}'"
+        return f"line {line}" if line else f"row {source} (counted from 0)"
 
 
 def column(name: str, values: Any, order: Sequence[str] = ()) -> Column:

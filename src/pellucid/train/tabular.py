@@ -228,9 +228,7 @@ class TableModel(TableGlass):
         table = read(source)
         notices.extend(table.notices)
         table = self.target.labelled(table, notices)
-        return table_figures.figures(
-            self.target, self.encoder.labels(table), self._outputs(self.encoder.features(table, notices))
-        )
+        return table_figures.figures(self.target, self.encoder.labels(table), self.outputs_for(table, notices))
 
     def predict(self, source: object, notices: list[str] | None = None) -> Array:
         """The predicted class of each row as the table wrote it, or the predicted number in the target's units.
@@ -253,6 +251,10 @@ class TableModel(TableGlass):
         table = read(source)
         if notices is not None:
             notices.extend(table.notices)
+        return self.outputs_for(table, notices)
+
+    def outputs_for(self, table: Table, notices: list[str] | None = None) -> Array:
+        """What the network gives for each row: a number in the target's units, or probabilities."""
         return self._outputs(self.encoder.features(table, notices))
 
     def _outputs(self, arrays: dict[str, Array]) -> Array:
