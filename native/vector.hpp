@@ -56,7 +56,14 @@ inline void store(float* p, floats x) { std::memcpy(p, &x, sizeof x); }
 inline float to_float(bfloat16 x) { return convert<float>(Bfloat16{x}); }
 inline bfloat16 to_bfloat16(float x) { return convert<Bfloat16>(x).word; }
 
-inline floats widen(halves x) { return reinterpret_cast<floats>(__builtin_convertvector(x, words) << 16); }
+inline words to_words(halves x) {
+#if defined(__AVX512F__)  // one instruction, where GCC 12 makes four of the conversion
+  return reinterpret_cast<words>(_mm512_maskz_cvtepu16_epi32(0xffff, reinterpret_cast<__m256i>(x)));
+#else
+  return __builtin_convertvector(x, words);
+#endif
+}
+inline floats widen(halves x) { return reinterpret_cast<floats>(to_words(x) << 16); }
 
 inline halves narrow(floats x) {  // as to_bfloat16; the instruction also flushes denormal numbers to zero
 #if defined(__AVX512BF16__)
@@ -137,9 +144,8 @@ inline floats exp_of_rest(floats r) {
              (r * r) +
          r + 1.0f;
 }
-inline floats exp(floats x) {
-  x = x > 89.0f ? splat(89.0f) : x;
-  x = x < -105.0f ? splat(-105.0f) : x;
+// -105 ≤ x ≤ 89: what lies beyond is infinite or zero.
+inline floats exp_within(floats x) {
   const auto [r, n] = reduce(x);
   const floats e = exp_of_rest(r);
 #if defined(__AVX512F__)  // one instruction; unmasked, GCC 12 warns of its undefined third operand
@@ -150,6 +156,10 @@ inline floats exp(floats x) {
   const ints half = n >> 1;
   return e * power_of_2(half) * power_of_2(n - half);
 #endif
+}
+inline floats exp(floats x) {
+  x = x > 89.0f ? splat(89.0f) : x;
+  return exp_within(x < -105.0f ? splat(-105.0f) : x);
 }
 
 // eˣ for x ≤ 88, zero below -87: no denormal numbers, and two thirds of the work.
@@ -210,7 +220,8 @@ inline floats tanh(floats x) {
 
 // With e = e^(-|x|): 1/(1 + e) for x ≥ 0, e/(1 + e) below, so that the small end keeps its digits.
 inline floats sigmoid(floats x) {
-  const floats e = exp(-absolute(x));
+  const floats magnitude = absolute(x);
+  const floats e = exp_within(-(magnitude > 105.0f ? splat(105.0f) : magnitude));
   return (x < 0.0f ? e : splat(1.0f)) / (1.0f + e);
 }
 

@@ -182,9 +182,6 @@ Rows rows_of(const Matrix& matrix, std::int64_t rows, std::int64_t size, float* 
 }
 
 // Two rows of float32 as one row of bfloat16 pairs.
-inline floats join(floats even, floats odd) {
-  const words low = __builtin_convertvector(narrow(even), words), high = __builtin_convertvector(narrow(odd), words);
-  return reinterpret_cast<floats>(low | high << 16);
-}
+inline floats join(floats even, floats odd) { return join_pairs(narrow(even), narrow(odd)); }
 
 }  // namespace pellucid::PELLUCID_LEVEL

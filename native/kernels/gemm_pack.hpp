@@ -24,7 +24,7 @@ inline floats load_pairs(const bfloat16* p, std::int64_t count) {
 
 // Unit pairs of two rows of neighbours across the inner dimension.
 inline floats join_pairs(halves even, halves odd) {
-  return reinterpret_cast<floats>(__builtin_convertvector(even, words) | __builtin_convertvector(odd, words) << 16);
+  return reinterpret_cast<floats>(to_words(even) | to_words(odd) << 16);
 }
 
 // One operand as the product sees it: element (k, j), j a row of x or a column of w, stands at k * inner + j * across.

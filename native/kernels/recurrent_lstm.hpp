@@ -57,9 +57,12 @@ class Lstm final : public Recurrence {
           weights_.multiply(memory + weights_at_, block, left + row * left_.stride(), left_.stride(), rows,
                             memory + sums_at_, 4 * lanes);
           with_lanes(sequence_.units - block * lanes, [&](const auto& part) __attribute__((always_inline)) {
+            const std::int64_t t = sequence_.step(i), column = block * lanes;
+            // All gates, then all states: a state waits for its gates, the next row's gates do not.
             for (std::int64_t r = 0; r < rows; ++r)
-              step(part, first + row + r, row + r, sequence_.step(i), block * lanes, memory + sums_at_ + r * 4 * lanes,
-                   next, memory);
+              open_gates(part, first + row + r, t, column, memory + sums_at_ + r * 4 * lanes);
+            for (std::int64_t r = 0; r < rows; ++r)
+              step(part, first + row + r, row + r, t, column, memory + sums_at_ + r * 4 * lanes, next, memory);
           });
         });
       std::swap(left, next);
@@ -67,17 +70,29 @@ class Lstm final : public Recurrence {
     end(first, count, memory);
   }
 
-  // One example's step for a vector of units.
+  // One example's sums become gates, for a vector of units.
   template <typename Lanes>
-  [[gnu::always_inline]] void step(const Lanes& part, std::int64_t b, std::int64_t row, std::int64_t t,
-                                   std::int64_t column, const float* sums, float* next, float* memory) const {
+  [[gnu::always_inline]] void open_gates(const Lanes& part, std::int64_t b, std::int64_t t, std::int64_t column,
+                                         float* sums) const {
     const std::int64_t units = sequence_.units;
     floats gates[4];
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) gates[k] = load(sums + k * lanes) + at_.z.load(part, b, t, k * units + column);
     cell_.bend_gates(gates);
 #pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) at_.gates.store(part, b, t, k * units + column, gates[k]);
+    for (int k = 0; k < 4; ++k) {
+      store(sums + k * lanes, gates[k]);
+      at_.gates.store(part, b, t, k * units + column, gates[k]);
+    }
+  }
+
+  // One example's step for a vector of units.
+  template <typename Lanes>
+  [[gnu::always_inline]] void step(const Lanes& part, std::int64_t b, std::int64_t row, std::int64_t t,
+                                   std::int64_t column, const float* open, float* next, float* memory) const {
+    floats gates[4];
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) gates[k] = load(open + k * lanes);
     float* const h_at = memory + h_at_ + row * row_ + column;
     float* const c_at = memory + c_at_ + row * row_ + column;
     floats c = gates[1] * load(c_at) + gates[0] * gates[2];

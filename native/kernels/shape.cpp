@@ -39,7 +39,7 @@ floats load_bits(const std::uint32_t* p) {
 floats load_bits(const std::uint16_t* p) {
   halves x;
   std::memcpy(&x, p, sizeof x);
-  return reinterpret_cast<floats>(__builtin_convertvector(x, words));
+  return reinterpret_cast<floats>(to_words(x));
 }
 void store_bits(std::uint32_t* p, floats x) { std::memcpy(p, &x, sizeof x); }
 void store_bits(std::uint16_t* p, floats x) {
