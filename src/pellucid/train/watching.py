@@ -1,0 +1,107 @@
+"""`Doctor`: a callback that watches training and warns of what goes wrong, within a fixed share of its time."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from pellucid.errors import ArgumentError
+from pellucid.train.callback import Callback
+from pellucid.train.history import Logs
+
+if TYPE_CHECKING:
+    from pellucid.explain.doctor import Finding
+    from pellucid.explain.doctor.probe import Probe
+    from pellucid.train.inputs import Examples
+
+_FIRST_LOOK = {"course": 0.0002, "network": 0.15}  # seconds that are reckoned for a look before one was timed
+_AT_THE_END = ("D402", "D404", "D405")  # what may still come right
+
+
+class Doctor(Callback):
+    """Look at loss, activations and gradients while training runs, and warn of each fault once, with code and repair.
+
+    It looks when it can: looking takes at most `share` of the time of training so far, so that a fit of some seconds
+    is watched at its ends and a long one many times a minute. `findings` has what was found. Of batches that come from
+    an iterable, only the loss by epoch is watched.
+
+    >>> Doctor().findings
+    []
+    """
+
+    def __init__(self, share: float = 0.02) -> None:
+        if not isinstance(share, (int, float)) or not share > 0:
+            raise ArgumentError(f"Doctor: share must be a number above 0, got {share!r}")
+        self.share = float(share)
+        self.findings: list[Finding] = []
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._began, self._spent = time.perf_counter(), 0.0
+        self._cost = dict(_FIRST_LOOK)
+        self._losses: list[float] = []
+        self._held: list[float] = []
+        self._probe: Probe | None = None
+        self._guess: float | None = None  # known once the network was looked at
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        figures = logs or {}
+        if "loss" in figures:
+            self._losses.append(float(figures["loss"]))
+        if "val_loss" in figures:
+            self._held.append(float(figures["val_loss"]))
+        self._look("course", self._course)
+        self._look("network", self._network)
+
+    def on_progress(self, done: int, logs: Logs | None = None) -> None:
+        self._look("network", self._network)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        self._look("course", lambda: self._course(at_end=True))
+        self._look("network", self._network)
+        self._probe = None
+
+    def _look(self, kind: str, look: Callable[[], Iterable[Finding]]) -> None:
+        """Look if there is time for it, and warn of what was not seen before."""
+        began = time.perf_counter()
+        if self._spent + self._cost[kind] > self.share * (began - self._began):
+            return
+        found = list(look())
+        took = time.perf_counter() - began
+        self._spent, self._cost[kind] = self._spent + took, took
+        known = {(finding.code, finding.where) for finding in self.findings}
+        for finding in found:
+            if (finding.code, finding.where) not in known:
+                self.findings.append(finding)
+                warnings.warn(finding.line(), stacklevel=2)
+
+    def _course(self, at_end: bool = False) -> list[Finding]:
+        from pellucid.explain.doctor.course import COURSE, CourseView
+        from pellucid.explain.doctor.faults import without_consequences
+
+        if not self._losses:
+            return []
+        examples: Examples | None = self.params.get("examples")
+        view = CourseView(
+            self._losses,
+            self._held,
+            rate=float(self.model.optimizer.learning_rate),
+            batch=self.params.get("batch_size"),
+            steps_each=self.params.get("steps"),
+            rows=None if examples is None else examples.rows,
+            guess=self._guess,
+        )
+        found = without_consequences([*COURSE.examine(view), *self.findings])
+        return [finding for finding in found if at_end or finding.code not in _AT_THE_END]
+
+    def _network(self) -> list[Finding]:
+        from pellucid.explain.doctor.network import NETWORK
+        from pellucid.train.diagnosing import guess, probe_of
+
+        examples: Examples | None = self.params.get("examples")
+        if examples is None:
+            return []
+        if self._probe is None:
+            self._probe, self._guess = probe_of(self.model, examples), guess(self.model, examples)
+        return NETWORK.examine(self._probe.look(trained=False))
