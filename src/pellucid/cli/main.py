@@ -23,6 +23,8 @@ COMMANDS = {
     "describe": "Show what the columns of a table mean, or what is in a model.",
     "explain": "Show how a prediction comes about, layer by layer, with all numbers.",
     "diagram": "Draw a picture of a network: neurons, weights, and the values of one row.",
+    "doctor": "Look for what may go wrong when a network learns from a table.",
+    "help": "Explain a code of the doctor, such as D301, at length.",
     "info": "Show executors, threads, instruction set and versions.",
 }
 
@@ -35,6 +37,7 @@ Exit codes:
   4    training diverged: a value became infinite or NaN
   5    a model file that is malformed, damaged or foreign
   6    an executor that is absent or cannot run a network
+  7    the doctor found something
   130  interrupted with Ctrl-C
   141  the reader of the output went away
 """

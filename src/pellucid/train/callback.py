@@ -18,7 +18,7 @@ from pellucid.train.history import Logs
 class Callback:
     """Base of all callbacks. `model` is being trained; `model.stop_training = True` ends it after this epoch.
 
-    `params` has `epochs`, `steps`, `batch_size`, `seed` and `verbose`.
+    `params` has `epochs`, `steps`, `batch_size`, `seed` and `verbose`, and in `fit` on arrays the `examples`.
 
     >>> class Shout(Callback):
     ...     def on_epoch_end(self, epoch, logs=None):

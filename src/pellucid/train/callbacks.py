@@ -18,10 +18,12 @@ from pellucid.errors import ArgumentError, nearest
 from pellucid.nn.metrics import METRICS
 from pellucid.train.callback import Callback
 from pellucid.train.history import History, Logs
+from pellucid.train.watching import Doctor
 
 __all__ = [
     "CSVLogger",
     "Callback",
+    "Doctor",
     "EarlyStopping",
     "History",
     "LambdaCallback",
@@ -167,6 +169,8 @@ class EarlyStopping(Monitor):
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self._weights is not None:
             self.model.set_weights(self._weights)
+            if self.model.history is not None:
+                self.model.history.params["restored_epoch"] = self.best_epoch
         if self.stopped_epoch and self.verbose:
             print(
                 f"Epoch {self.stopped_epoch + 1}: early stopping; "

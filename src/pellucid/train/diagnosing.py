@@ -22,6 +22,7 @@ from pellucid.explain.doctor import Diagnosis, Finding, without_consequences
 from pellucid.explain.doctor.columns import DATA
 from pellucid.explain.doctor.course import COURSE, CourseView, guess_loss
 from pellucid.explain.doctor.data import (
+    LARGEST,
     Array,
     Broken,
     Column,
@@ -43,9 +44,7 @@ from pellucid.train.opening import open_model
 if TYPE_CHECKING:
     from pellucid.train.model import Model
 
-_NETWORK_ROWS = (
-    512  # on which a network is opened: a unit that speaks for 1 % of the rows is silent with odds of 1 to 170
-)
+_NETWORK_ROWS = 1_024  # on which a network is opened: enough to hear a unit that speaks for 1 % of all rows
 _NUMBERS = 1 << 24  # of those rows in a single layer's output; larger networks are opened on fewer rows
 _FEWEST_ROWS = 8
 _LOSS_ROWS = 4_096
@@ -56,10 +55,10 @@ _TRIAL_EPOCHS = 12  # of the default network on at most 20,000 rows: some second
 def diagnose(model: Model, x: Any, y: Any, validation_data: Any = None) -> Diagnosis:
     """What is wrong with the data, the network as it is now, and the course of its training.
 
-    Data are looked at in full for NaN and infinity, else on a sample of 20,000 rows; the network on 512 rows. Raises
+    Data are looked at in full for NaN and infinity, else on a sample of 20,000 rows; the network on 1,024. Raises
     `StateError` before `compile`, and the errors of `fit` for inputs that are no numbers or do not fit the network.
     """
-    model.optimizer  # raises before `compile`
+    _ = model.optimizer  # raises before `compile`
     arrays, names = _raw(x, "features")
     labels, _ = _raw(y, "labels")
     batches.same_rows({"features": list(arrays.values()), "labels": list(labels.values())})
@@ -96,7 +95,7 @@ def _examine_training(
     if examples is None:
         return findings, []
     probe = probe_of(model, examples, columns)
-    findings += NETWORK.examine(probe.look(model.steps_trained > 0))
+    findings += NETWORK.examine(probe.look(model.steps_trained > 0, guess(model, examples)))
     now = _loss(model, *_some(model, examples, sample(examples.rows, _LOSS_ROWS)))
     course = _course_view(model, examples, now, None if held is None else _loss(model, *held))
     findings += COURSE.examine(course)
@@ -133,7 +132,8 @@ def _raw(given: Any, role: str) -> tuple[dict[str, Array], dict[str, Sequence[st
         raise ArgumentError(f"diagnose needs {role} as arrays, lists or frames, got {type(given).__name__}")
     else:
         parts = {"x" if role == "features" else "y": given}
-    arrays, names = {}, {}
+    arrays: dict[str, Array] = {}
+    names: dict[str, Sequence[str]] = {}
     for name, part in parts.items():
         if is_frame(part):
             table = read_frame(part)
@@ -166,8 +166,7 @@ def _finite_rows(model: Model, arrays: dict[str, Array], labels: dict[str, Array
         for name, one in group.items():
             found = broken_cells(name, one)
             if found is not None:
-                bad = ~numpy.isfinite(one.astype(numpy.float32))
-                bad &= ~(numpy.isnan(one) & may_miss)
+                bad = ~(numpy.abs(one) <= LARGEST) & ~(numpy.isnan(one) & may_miss)
                 good &= ~bad.reshape(rows, -1).any(axis=1)
                 broken.append(found)
     return good, broken
@@ -219,7 +218,9 @@ def _data_view(
     columns: list[Column] = []
     for name, one in arrays.items():
         columns += columns_of(name, one, chosen, names.get(name, ()))
-    labels = [found for fit in fits if fit.labels is not None and (found := _labels(fit, chosen)) is not None]
+    labels = [
+        found for fit in fits if fit.labels is not None and (found := _labels(fit, chosen, len(fits) > 1)) is not None
+    ]
     twins = None
     if held is not None:
         if sum(one.size for one in arrays.values()) <= _TWIN_NUMBERS:
@@ -231,20 +232,21 @@ def _data_view(
     return DataView(rows, tuple(columns), tuple(labels), tuple(broken), model.accepts_missing, twins)
 
 
-def _labels(fit: LabelView, rows: Array) -> Labels | None:
+def _labels(fit: LabelView, rows: Array, several: bool) -> Labels | None:
     """One value per row: a number or a class; nothing where a row has a whole sequence or image of labels."""
     labels = fit.labels
     assert labels is not None
     part = labels[rows]
+    name = f"labels of {fit.output}" if several else "y"
     if fit.loss == "sparse_categorical_crossentropy" and part.size == len(part):
-        return _classes(fit.output, part.reshape(-1))
+        return _classes(name, part.reshape(-1))
     if fit.loss == "categorical_crossentropy" and part.ndim == 2:
-        return _classes(fit.output, part.argmax(axis=-1))
+        return _classes(name, part.argmax(axis=-1))
     if part.size != len(part):
         return None
     if fit.loss == "binary_crossentropy" and numpy.isin(part, (0, 1)).all():
-        return _classes(fit.output, part.reshape(-1))
-    return Labels(fit.output, part.reshape(-1).astype(numpy.float64))
+        return _classes(name, part.reshape(-1))
+    return Labels(name, part.reshape(-1).astype(numpy.float64))
 
 
 def _classes(name: str, codes: Array) -> Labels:

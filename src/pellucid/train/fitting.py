@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from pellucid.train.callback import Callback, Callbacks
 from pellucid.train.history import History, Logs
+from pellucid.train.inputs import Examples
 from pellucid.train.progress import progress
 
 Validate = Callable[[], Logs]
@@ -19,6 +20,7 @@ class Course(Protocol):
 
     batch: int | None
     steps_per_epoch: int | None  # `None` where an iterable does not tell
+    examples: Examples | None  # all of them, where they are in memory
 
     def epoch(self, callbacks: Callbacks) -> Logs:
         """Make the steps of one epoch, telling callbacks of batches; returns its figures."""
@@ -62,9 +64,8 @@ class Fitting:
             {"epochs": self.last_epoch, "batch_size": course.batch, "steps": course.steps_per_epoch, "seed": model.seed}
         )
         with closing(self.display) if self.display else nullcontext():
-            self.callbacks.attach(
-                model, {**history.params, "verbose": self.verbose, "validation": self.validate is not None}
-            )
+            told = {"verbose": self.verbose, "validation": self.validate is not None, "examples": course.examples}
+            self.callbacks.attach(model, {**history.params, **told})
             self._train(history)
         return history
 

@@ -9,6 +9,7 @@ from pellucid.errors import ArgumentError
 
 if TYPE_CHECKING:
     from pellucid.explain.dependence import PartialDependence
+    from pellucid.explain.doctor import Diagnosis
     from pellucid.explain.grad_cam import GradCam
     from pellucid.explain.importance import Importance
     from pellucid.explain.record import StepExplanation
@@ -127,6 +128,22 @@ class Glass:
 
         model = cast("Model", self)
         return explain(model, model.executor, model.inputs_of(x), output, baseline, names, vocabulary, classes)
+
+    def diagnose(self, x: Any, y: Any, validation_data: Any = None) -> Diagnosis:
+        """What is wrong with the data, the network as it is now, and the course of its training: see `Diagnosis`.
+
+        Data are looked at in full for NaN and infinity, else on a sample of 20,000 rows; the network on 1,024.
+        Raises `StateError` before `compile`, and the errors of `fit` for inputs that do not fit the network.
+
+        >>> import pellucid
+        >>> model = pellucid.Sequential([pellucid.Input((2,)), pellucid.layers.Dense(1, "sigmoid")])
+        >>> model.compile("adam", "mse")
+        >>> model.diagnose([[0.0, 1.0]] * 9 + [[1.0, 0.0]], list(range(10))).codes
+        ['D202']
+        """
+        from pellucid.train.diagnosing import diagnose
+
+        return diagnose(cast("Model", self), x, y, validation_data)
 
     def importance(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pellucid.errors import ArgumentError
 from pellucid.train.callback import Callback
@@ -83,10 +83,11 @@ class Doctor(Callback):
         if not self._losses:
             return []
         examples: Examples | None = self.params.get("examples")
+        optimizer = getattr(self.model, "optimizer", None)  # a Trainer has one for each of its updates
         view = CourseView(
             self._losses,
             self._held,
-            rate=float(self.model.optimizer.learning_rate),
+            rate=None if optimizer is None else float(optimizer.learning_rate),
             batch=self.params.get("batch_size"),
             steps_each=self.params.get("steps"),
             rows=None if examples is None else examples.rows,
@@ -104,4 +105,4 @@ class Doctor(Callback):
             return []
         if self._probe is None:
             self._probe, self._guess = probe_of(self.model, examples), guess(self.model, examples)
-        return NETWORK.examine(self._probe.look(trained=False))
+        return NETWORK.examine(self._probe.look(trained=bool(self._losses), guess=self._guess))

@@ -16,6 +16,7 @@ Array = NDArray[Any]
 
 ROWS = 20_000  # that are looked at: shares of one in a thousand are known to a tenth of themselves
 FIELD = 64  # unnamed columns from which on they are one field, such as pixels, and no column is judged by itself
+LARGEST = float(numpy.finfo(numpy.float32).max)
 _CHUNK = 1 << 22  # numbers that are tested for being finite at a time
 _HELD = 2_000  # rows of the held-out part that are looked up in the other: a share of 2 % is 40 of them
 

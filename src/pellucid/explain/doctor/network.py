@@ -15,13 +15,15 @@ NETWORK: Family[NetworkView] = Family()
 
 _LARGE = 30.0  # size of a feature: the loss is 900 times as curved along its weight as along that of a unit feature
 _SMALL = 1e-3  # of features with more values than 0 and 1; rare categories are small without fault
-_DEAD = 0.5  # share of dead units; trained networks without fault had at most a quarter
+_DEAD = 0.5  # share of dead units in a network that learns badly
 _FEW_UNITS = 16  # below, half of the units can be dead by chance: with one positive input each is with probability ½
 _DEAD_OF_FEW = 0.8
+_DEAD_BUT_LEARNED = 0.9  # where the rest learns well, units that sleep cost time only: the network is too large
 _ROWS_TO_JUDGE = 6  # a unit that is silent for fewer rows may speak for others
 _SATURATED = 0.75  # share of flat outputs; networks trained on exclusive or, with its four rows, come to a half
 _VANISHED = 1e-3  # of the gradient that arrived from above; four layers of sigmoids leave 1e-2
 _EXPLODED = 100.0  # times the gradient above; or times the weight: a rate of 0.01 then changes weights by themselves
+_USUAL = 0.05  # size of weights in a layer of some hundred inputs; weights near zero make any gradient seem large
 _IGNORED = 0.01  # spread of predictions over rows, in units of the predictions' size
 
 
@@ -87,8 +89,8 @@ def _features(one: Arriving, places: list[int]) -> str:
         why="Where ReLU gives 0 its slope is 0, too: such a unit passes on nothing, gets no gradient, and never wakes "
         "up.",
         repair="A smaller learning rate, kernel_initializer='he_normal', or leaky_relu in place of relu.",
-        meaning="At least half of a layer's ReLU units (of a small layer, four fifths) give 0 for every row that was "
-        "looked at.",
+        meaning="At least half of a layer's ReLU units (of a small layer, four fifths; where the network learns well "
+        "all the same, nine tenths) give 0 for every row that was looked at.",
         causes="One step with too large a rate that pushed biases far below zero; a bias that starts negative; inputs "
         "that are far from zero mean, so that the sign of the weights alone decides.",
         signs="The layer's outputs are all zeros: model.trace(x) shows them; the loss stops falling early.",
@@ -106,8 +108,8 @@ def dead_units(fault: Fault, network: NetworkView) -> Iterator[Finding]:
     for one in network.activities:
         units = one.largest.size
         dead = int((one.largest <= 0.0).sum())
-        most = _DEAD if units >= _FEW_UNITS else _DEAD_OF_FEW
-        if one.activation == "relu" and dead >= most * units and dead:
+        least = _DEAD_BUT_LEARNED if network.has_learned else _DEAD if units >= _FEW_UNITS else _DEAD_OF_FEW
+        if one.activation == "relu" and dead >= least * units:
             what = f"{dead:,} of {units:,} units give 0 for each of the {network.rows:,} rows"
             yield fault.found(f"layer {one.layer}", what, dead=dead, units=units, rows=network.rows)
 
@@ -202,14 +204,14 @@ def exploding(fault: Fault, network: NetworkView) -> Iterator[Finding]:
         return
     last = network.slopes[-1].at_outputs
     grown = [one for one in network.slopes if last > 0.0 and one.at_outputs > _EXPLODED * last]
-    steep = [one for one in network.slopes if one.kernel > 0.0 and one.at_kernel > _EXPLODED * one.kernel]
+    steep = [one for one in network.slopes if one.at_kernel > _EXPLODED * max(one.kernel, _USUAL)]
     if any(numpy.isnan([one.at_outputs for one in network.slopes])) or not (grown or steep):
         return
     if grown:
         one = max(grown, key=lambda slope: slope.at_outputs)
         what = f"the gradient's norm is {one.at_outputs:.3g} at its outputs, {last:.3g} at those of the last layer"
     else:
-        one = max(steep, key=lambda slope: slope.at_kernel / slope.kernel)
+        one = max(steep, key=lambda slope: slope.at_kernel)
         what = f"the gradient of its kernel is {one.at_kernel:.3g} in size, the kernel {one.kernel:.3g}"
     yield fault.found(
         f"layer {one.layer}", what, norm=one.at_outputs, last=last, kernel_gradient=one.at_kernel, kernel=one.kernel
@@ -235,6 +237,7 @@ def exploding(fault: Fault, network: NetworkView) -> Iterator[Finding]:
             "Train a linear model first: if it finds nothing either, look at the data.",
         ),
         source="Karpathy, A Recipe for Training Neural Networks (2019): the input-independent baseline",
+        follows_from=("D301", "D302", "D303", "D306"),
     )
 )
 def ignoring(fault: Fault, network: NetworkView) -> Iterator[Finding]:

@@ -64,9 +64,16 @@ class NetworkView:
     slopes: tuple[Slope, ...]  # in the order of computation
     spread: Mapping[str, float]  # of each output: the largest standard deviation of one of its values over rows
     scale: Mapping[str, float]  # of each output: √mean(ŷ²)
+    loss: float  # on these rows
+    guess: float | None  # the loss of always giving the labels' average, where it is known
     varied: bool  # whether the rows of the inputs differ
     trained: bool
     broken_weights: tuple[str, ...]
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether training has made the loss less than half of what guessing costs."""
+        return self.trained and (self.guess is None or self.loss < 0.5 * self.guess)
 
 
 class Probe:
@@ -83,18 +90,25 @@ class Probe:
         layers = list(opened.layers.values())
         self._arriving = [(layer, layer.inputs[0]) for layer in layers if _is_first(layer)]
         self._bent = [(layer, name) for layer in _apart(layers) if (name := _bend(layer)) in BENT]
-        self._sloped = [layer for layer in _apart(layers) if _kernel(layer) and layer.output in opened.derivatives]
+        known = opened.derivatives
+        self._sloped = [
+            (layer, kernel)
+            for layer in _apart(layers)
+            if (kernel := _kernel(layer)) is not None and kernel in known and layer.output in known
+        ]
         wanted = [part for _, x in self._arriving for part in _sizes(x)]
         wanted += [part for layer, name in self._bent for part in _activity(layer.output, name)]
-        wanted += [part for layer in self._sloped for part in self._slope(layer)]
+        wanted += [part for layer, kernel in self._sloped for part in self._slope(layer, kernel)]
         wanted += [part for output in opened.outputs.values() for part in _spread(output)]
+        assert opened.loss is not None, "a probe needs labels"
+        wanted.append(opened.loss)
         self._run = executor.compile(Program(tuple(opened.feeds), tuple(wanted)), precision)
         arrays = [array for tensor, array in opened.feeds.items() if tensor in opened.inputs.values()]
         self._varied = any(bool((array != array[:1]).any()) for array in arrays)
         self.rows = len(arrays[0])
 
-    def look(self, trained: bool) -> NetworkView:
-        """What there is to see now."""
+    def look(self, trained: bool, guess: float | None) -> NetworkView:
+        """What there is to see now; `guess` is the loss of always giving the labels' average."""
         values = iter(self._run(*self._opened.feeds.values()))
         arriving = [
             Arriving(layer.name, self._feature_names(x), numpy.sqrt(next(values)), next(values), next(values))
@@ -102,7 +116,7 @@ class Probe:
         ]
         activities = [Activity(layer.name, name, next(values), float(next(values))) for layer, name in self._bent]
         slopes = [
-            Slope(layer.name, *(float(numpy.sqrt(float(next(values)))) for _ in range(3))) for layer in self._sloped
+            Slope(layer.name, *(float(numpy.sqrt(float(next(values)))) for _ in range(3))) for layer, _ in self._sloped
         ]
         measured = [(name, float(next(values)) ** 0.5, float(next(values)) ** 0.5) for name in self._opened.outputs]
         weights = {
@@ -117,14 +131,14 @@ class Probe:
             tuple(slopes),
             {name: spread for name, spread, _ in measured},
             {name: scale for name, _, scale in measured},
+            float(next(values)),
+            guess,
             self._varied,
             trained,
             tuple(name for name, value in weights.items() if not numpy.isfinite(value).all()),
         )
 
-    def _slope(self, layer: OpenLayer) -> list[Tensor]:
-        kernel = _kernel(layer)
-        assert kernel is not None
+    def _slope(self, layer: OpenLayer, kernel: Tensor) -> list[Tensor]:
         derivatives = self._opened.derivatives
         parts = [derivatives[layer.output], derivatives[kernel], kernel]
         squared = [ops.square(part) for part in parts]
