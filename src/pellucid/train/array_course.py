@@ -21,7 +21,7 @@ class ArrayCourse:
     def __init__(self, model: Any, data: Examples, batch: int, epochs: int, shuffle: bool) -> None:
         self.model = model
         self.batch: int | None = batch
-        self.examples: Examples | None = data
+        self.data: Examples | None = data
         self.steps: list[Step] = [model.step(data, size, training=True) for size in sizes(data.rows, batch)]
         self.spec = LoopSpec(
             programs=[step.program for step in self.steps],

@@ -20,7 +20,7 @@ class Course(Protocol):
 
     batch: int | None
     steps_per_epoch: int | None  # `None` where an iterable does not tell
-    examples: Examples | None  # all of them, where they are in memory
+    data: Examples | None  # all of them, where they are in memory
 
     def epoch(self, callbacks: Callbacks) -> Logs:
         """Make the steps of one epoch, telling callbacks of batches; returns its figures."""
@@ -64,7 +64,7 @@ class Fitting:
             {"epochs": self.last_epoch, "batch_size": course.batch, "steps": course.steps_per_epoch, "seed": model.seed}
         )
         with closing(self.display) if self.display else nullcontext():
-            told = {"verbose": self.verbose, "validation": self.validate is not None, "examples": course.examples}
+            told = {"verbose": self.verbose, "validation": self.validate is not None, "examples": course.data}
             self.callbacks.attach(model, {**history.params, **told})
             self._train(history)
         return history

@@ -121,7 +121,7 @@ class StreamCourse(BatchTraining):
             need_count("steps_per_epoch", steps_per_epoch, least=1)
         self.source, self.examples, self.asked = source, examples, steps_per_epoch
         self.batch: int | None = None
-        self.examples: Examples | None = None
+        self.data: Examples | None = None
         self.steps_per_epoch = steps_per_epoch or length(source)
         self._batches = iter(source)
         self._once = self._batches is source
