@@ -196,6 +196,27 @@ def test_explain_leads_to_the_prediction(folder: Path, models: dict[str, Path], 
     assert {"houses": "in_target_units", "answers": "sigmoid(", "fruit": "softmax"}[name] in text
 
 
+@pytest.mark.parametrize("name", ["houses", "answers", "fruit"])
+def test_explain_why_adds_up(folder: Path, models: dict[str, Path], tmp_path: Path, name: str) -> None:
+    asked = ("explain", models[name], f"{name}.csv", "--row", 4, "--why")
+    record = json.loads(pellucid_(folder, *asked, "--json").out)
+    assert record == json.loads(pellucid_(folder, *asked, "--format", "json").out)
+    (columns,) = record["inputs"]
+    total = record["baseline"] + sum(columns["contributions"])
+    assert abs(total - record["prediction"]) <= 0.01 * abs(record["prediction"] - record["baseline"])
+    model = TableModel.load(models[name])
+    assert set(columns["labels"]) == set(model.encoder.columns)
+    text = pellucid_(folder, *asked).out
+    assert "usual row gives" in text
+    assert "<!doctype html>" in pellucid_(folder, *asked, "--format", "html").out
+    found = pellucid_(folder, *asked, "--out", tmp_path / "why.html")
+    assert (found.out, found.err) == ("", f"saved {tmp_path / 'why.html'}\n")
+    if model.target.classes:
+        wanted = model.target.classes[0]
+        record = json.loads(pellucid_(folder, *asked, "--class", wanted, "--json").out)
+        assert record["what"] == f"the probability of {model.target.name} = {wanted}"
+
+
 def test_info(folder: Path) -> None:
     record = json.loads(pellucid_(folder, "info", "--json").out)
     assert "numpy" in record["executors"]

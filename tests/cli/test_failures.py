@@ -82,6 +82,12 @@ def test_one_clear_line(bad: Path, arguments: str, code: int, parts: list[str]) 
 def test_rows_and_probabilities_that_do_not_exist(folder: Path, models: dict[str, Path]) -> None:
     found = pellucid_(folder, "explain", models["fruit"], "fruit.csv", "--row", 5000)
     assert (found.code, "200 rows" in found.err) == (2, True)
+    found = pellucid_(folder, "explain", models["fruit"], "fruit.csv", "--row", 0, "--why", "--class", "plum")
+    assert (found.code, "There are: " in found.err) == (3, True)
+    found = pellucid_(folder, "explain", models["fruit"], "fruit.csv", "--row", 0, "--why", "--out", "why.doc")
+    assert (found.code, ".txt, .html, .json" in found.err) == (2, True)
+    found = pellucid_(folder, "explain", models["fruit"], "fruit.csv", "--row", 0, "--format", "html")
+    assert (found.code, "--why" in found.err) == (2, True)
     found = pellucid_(folder, "predict", models["houses"], "houses.csv", "--probabilities")
     assert (found.code, "--probabilities" in found.err) == (2, True)
 

@@ -25,13 +25,30 @@ if TYPE_CHECKING:
     show_default=True,
     help="Units per layer, and parts per sum, that are shown.",
 )
+@click.option("--why", is_flag=True, help="Show instead what each column contributes to the prediction.")
+@click.option("--class", "output", help="With --why: the class whose probability is explained; the predicted one else.")
+@options.FORMAT
+@options.OUT
 @options.JSON
-def command(model: Path, data: Path, row: int, top: int, as_json: bool) -> None:
+def command(
+    model: Path,
+    data: Path,
+    row: int,
+    top: int,
+    why: bool,
+    output: str | None,
+    form: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
     """Show the forward pass of one row, layer by layer, with the real numbers.
 
     Raw columns are prepared; each layer sums its inputs times weights; an activation bends the sum; the last layer
     gives the prediction. Of each layer the units are shown that matter most for what comes after, of each sum the
     largest parts, and the rest as one number. --json has every value and, of the same units, every part.
+
+    --why compares the row with a usual one, and shares the difference of the two predictions out to the columns. --out
+    writes a .txt, .html or .json file.
     """
     from pellucid.data.read import read
     from pellucid.explain.forward import as_json as stages_json
@@ -41,6 +58,11 @@ def command(model: Path, data: Path, row: int, top: int, as_json: bool) -> None:
     table = options.load(model)
     rows = read(data)
     one = _row(rows, row)
+    if why:
+        options.show(table.why(one, output=output), "json" if as_json else form, out)
+        return
+    if form or out or output:
+        raise click.UsageError("--format, --out and --class go with --why")
     notices: list[str] = []
     arrays = table.encoder.features(one, notices)
     stages = forward_pass(table.model, arrays, table.element_names())

@@ -12,11 +12,14 @@ from pellucid.cli import console
 
 if TYPE_CHECKING:
     from pellucid.data.target import Target
+    from pellucid.explain.rendered import Rendered
     from pellucid.train.tabular import TableModel
 
 DATA = click.argument("data", type=click.Path(path_type=Path))
 MODEL = click.argument("model", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+FORMAT = click.option("--format", "form", type=click.Choice(("text", "html", "json")), help="Text, unless told.")
+OUT = click.option("--out", type=click.Path(path_type=Path), help="The file to write; its suffix says how.")
 KIND = click.option(
     "--kind",
     "kinds",
@@ -55,6 +58,17 @@ def notes(notices: Iterable[str]) -> None:
     """Each notice as a message."""
     for notice in notices:
         console.note(notice)
+
+
+def show(record: Rendered, form: str | None, out: Path | None) -> None:
+    """Print an explanation in one of its forms, text unless told, or write it into a file."""
+    if out is not None:
+        record.save(out)
+        console.say(f"saved {out}")
+    elif form == "json":
+        console.document(record.to_json())
+    else:
+        console.out(record.html() if form == "html" else record.text())
 
 
 def figures(target: Target, found: dict[str, Any]) -> str:
