@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pellucid._version import __version__
 from pellucid.data.table import Column, Table
+from pellucid.explain.importance import Importance
 from pellucid.explain.rendered import Rendered
 from pellucid.train import table_figures
 
@@ -54,8 +55,8 @@ class Report(Rendered):
     """What there is to know of a table model, on one page that opens offline: `save("report.html")`, or .txt, .json.
 
     `figures` are measured on `rows_tested` rows that training has not seen, `intervals` the bounds between which 95 %
-    of a figure lies where these rows are drawn anew; `findings` are those of the doctor, `importance` how much worse
-    the model gets when a column is shuffled.
+    of a figure lies where these rows are drawn anew, and `importance` how much worse the model gets when a column is
+    shuffled.
 
     >>> from pellucid.train.tabular import TableModel
     >>> table = {"x": list(range(90)), "y": [3.0 * x + 1.0 for x in range(90)]}
@@ -72,6 +73,7 @@ class Report(Rendered):
     figures: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     mistakes: tuple[Mistake, ...]
+    importance: Importance
     truth: Array
     outputs: Array
     provenance: dict[str, str]
@@ -104,6 +106,7 @@ class Report(Rendered):
             "title": self.title, "made": self.made, "command": self.command, "rows_tested": self.rows_tested,
             "figures": self.figures, "intervals": {name: list(bounds) for name, bounds in self.intervals.items()},
             "columns": [asdict(one) for one in self.columns], "mistakes": [asdict(one) for one in self.mistakes],
+            "importance": self.importance.to_json(),
             "settings": self.model.settings.to_json(), "provenance": self.provenance, "notices": self.model.notices,
         }  # fmt: skip
 
@@ -122,6 +125,7 @@ def make_report(model: TableModel, test: Table, command: str = "") -> Report:
         {name: found[name] for name in names},
         table_figures.intervals(model.target, truth, outputs, model.model.executor),
         _mistakes(model, test, truth, outputs),
+        model.importance(test),
         truth,
         outputs,
         {

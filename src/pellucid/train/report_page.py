@@ -55,6 +55,7 @@ def body(report: Report) -> str:
         _figures(report),
         _section("How it was trained", _training(report)),
         _section("Where it is right, and where it errs", _errors(report)),
+        _section("What it rests on", report.importance.body()),
         _section("The rows it is most wrong about", _mistakes(report.mistakes)),
         _section("The data", _data(report)),
         _section("The network", _network(report)),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pellucid.explain.importance import Importance
     from pellucid.explain.what_if import WhatIf
     from pellucid.explain.why import Why
+    from pellucid.plot.diagram import Diagram
+    from pellucid.train.report import Report
     from pellucid.train.tabular import TableModel
 
 Place = tuple[str, int | None]  # the name of an input, and of several numbers which
@@ -162,6 +164,38 @@ class TableGlass:
             "features": [*prepared, *names["ranges"], *(one for part in vectors for one in part)],
         }
         return what_if(made, before, after, names)
+
+    def report(self, source: object = None, command: str = "") -> Report:
+        """All there is to know of this model on one page, tested on the rows held out, or on another table with the
+        target's column: see `Report`. `command` is shown as what repeats the run.
+
+        Raises `DataError` where no rows were held out, or where the model comes from a file and no table is given.
+        """
+        from pellucid.train.report import make_report
+
+        model = cast("TableModel", self)
+        table = model.parts.get("test") if source is None else model.target.labelled(read(source), [])
+        if table is None:
+            raise DataError("a report needs rows to test on: give a table with the target's column, report(source)")
+        return make_report(model, table, command)
+
+    def diagram(self, source: object = None, row: int = 0, show: str = "weights", title: str = "") -> Diagram:
+        """A picture of the network with the names of columns and classes: see `Model.diagram`.
+
+        With a table, neurons show the values of one of its rows; "gradients" need its target's value too.
+        """
+        model = cast("TableModel", self)
+        names = model.element_names()
+        if source is None:
+            return model.model.diagram(None, show, names=names, title=title)
+        table = read(source)
+        if not 0 <= row < len(table):
+            raise ArgumentError(
+                f"row {row}: {table.name} has {len(table):,} rows, counted from 0 to {len(table) - 1:,}"
+            )
+        one = table.take(numpy.array([row]))
+        y = model.encoder.labels(one) if model.target.name in one.columns else None
+        return model.model.diagram(None, show, model.encoder.features(one, []), y, 0, names, title)
 
 
 def places(encoder: Encoder) -> dict[str, list[Place]]:

@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
@@ -34,10 +34,6 @@ from pellucid.train.saving import read_model, save_model
 from pellucid.train.table_glass import TableGlass
 from pellucid.train.table_network import build_network, element_names, measure_boundaries
 from pellucid.train.table_settings import Settings
-
-if TYPE_CHECKING:
-    from pellucid.plot.diagram import Diagram
-    from pellucid.train.report import Report
 
 Array = NDArray[Any]
 _VERSION = 1
@@ -277,36 +273,6 @@ class TableModel(TableGlass):
     def summary(self, line_length: int | None = None, print_fn: Any = None) -> None:
         """Print the layers of the network, their output shapes and their weights."""
         self.model.summary(line_length, print_fn)
-
-    def report(self, source: object = None, command: str = "") -> Report:
-        """All there is to know of this model on one page, tested on the rows held out, or on another table with the
-        target's column: see `Report`. `command` is shown as what repeats the run.
-
-        Raises `DataError` where no rows were held out, or where the model comes from a file and no table is given.
-        """
-        from pellucid.train.report import make_report
-
-        table = self.parts.get("test") if source is None else self.target.labelled(read(source), [])
-        if table is None:
-            raise DataError("a report needs rows to test on: give a table with the target's column, report(source)")
-        return make_report(self, table, command)
-
-    def diagram(self, source: object = None, row: int = 0, show: str = "weights", title: str = "") -> Diagram:
-        """A picture of the network with the names of columns and classes: see `Model.diagram`.
-
-        With a table, neurons show the values of one of its rows; "gradients" need its target's value too.
-        """
-        names = self.element_names()
-        if source is None:
-            return self.model.diagram(None, show, names=names, title=title)
-        table = read(source)
-        if not 0 <= row < len(table):
-            raise ArgumentError(
-                f"row {row}: {table.name} has {len(table):,} rows, counted from 0 to {len(table) - 1:,}"
-            )
-        one = table.take(numpy.array([row]))
-        y = self.encoder.labels(one) if self.target.name in one.columns else None
-        return self.model.diagram(None, show, self.encoder.features(one, []), y, 0, names, title)
 
     # Keep
 
