@@ -9,7 +9,9 @@ from pellucid import layers, ops
 from pellucid.core.graph import Tensor
 from pellucid.errors import ShapeError
 from pellucid.explain.forward import as_json, forward_pass, units_that_matter
-from pellucid.explain.forward_text import number, render
+from pellucid.explain.forward_text import render
+from pellucid.explain.notation import TEXT
+from pellucid.explain.numbers import number
 from pellucid.nn.layer import layers as registered
 from pellucid.nn.layers import (
     Activation,
@@ -25,6 +27,7 @@ from pellucid.nn.layers import (
     SeparableConv2D,
 )  # fmt: skip
 from pellucid.train.model import Model
+from pellucid.train.opening import open_model
 from pellucid.train.sequential import Sequential
 
 
@@ -43,14 +46,14 @@ NAMES = {"x": ["a", "b", "c"], "y": ["d", "e"], "out": ["red", "green", "blue"]}
 
 def test_the_last_stage_is_the_prediction() -> None:
     model = network()
-    stages = forward_pass(model, ARRAYS, NAMES)
+    stages = forward_pass(open_model(model, ARRAYS), NAMES)
     assert stages[-1].values == pytest.approx(model.predict(ARRAYS)[0], abs=1e-6)
     assert stages[-1].labels == ("red", "green", "blue")
 
 
 def test_weighted_sums_are_those_of_the_weights() -> None:
     model = network()
-    stages = {stage.name: stage for stage in forward_pass(model, ARRAYS, NAMES)}
+    stages = {stage.name: stage for stage in forward_pass(open_model(model, ARRAYS), NAMES)}
     features = np.concatenate([(ARRAYS["x"][0] - [1, 2, 3]) / 2, ARRAYS["y"][0]])
     kernel, bias = model.get_layer("hidden").get_weights()
     for place in range(6):
@@ -64,15 +67,15 @@ def test_weighted_sums_are_those_of_the_weights() -> None:
         assert len(shown) == 2
 
 
-def test_arithmetic_of_a_layer_is_told() -> None:
-    scaled = next(stage for stage in forward_pass(network(), ARRAYS, NAMES) if stage.name == "scaled")
-    assert [step.op for step in scaled.arithmetic] == ["subtract", "divide"]
-    assert scaled.arithmetic[0].constants.tolist() == [1.0, 2.0, 3.0]
+def test_preparation_is_told_in_numbers() -> None:
+    scaled = next(stage for stage in forward_pass(open_model(network(), ARRAYS), NAMES) if stage.name == "scaled")
+    made = [scaled.expression(place) for place in range(3)]
+    assert [TEXT.write(one, numbers=True) for one in made if one] == ["(1 − 1) / 2", "(5 − 2) / 2", "(−2 − 3) / 2"]
     assert scaled.labels == ("a", "b", "c")
 
 
 def test_text_and_json() -> None:
-    stages = forward_pass(network(), ARRAYS, NAMES)
+    stages = forward_pass(open_model(network(), ARRAYS), NAMES)
     units = units_that_matter(stages, int(stages[-1].values.argmax()), 2)
     assert len(units["out"]) == 1
     text = render(stages, units, 2)
@@ -88,7 +91,7 @@ def test_convolutions_are_weighted_sums_of_windows() -> None:
     spread = Conv2DTranspose(2, 3, use_bias=False, name="spread")(apart)
     model = Model(x, Dense(2, name="out")(Flatten(name="flat")(SeparableConv2D(3, 2, name="mixed")(spread))), seed=5)
     image = np.random.default_rng(6).normal(size=(1, 5, 6, 1)).astype(np.float32)
-    stages = {stage.name: stage for stage in forward_pass(model, {"x": image})}
+    stages = {stage.name: stage for stage in forward_pass(open_model(model, {"x": image}))}
     for name in ("filters", "apart", "spread", "out"):
         stage = stages[name]
         for place in range(len(stage.values)):
@@ -103,15 +106,15 @@ def test_convolutions_are_weighted_sums_of_windows() -> None:
     assert [part.weight for part in unit.contributions] == model.get_layer("filters").get_weights()[0][
         ..., 0, 3
     ].ravel().tolist()
-    assert stages["mixed"].weighted is None  # two products, one after the other
+    assert stages["mixed"].weighted  # two products, one after the other, are linear too
     assert stages["flat"].labels == stages["mixed"].labels
     text = render(list(stages.values()), units_that_matter(list(stages.values()), 0, 2), 2)
     assert "2. filters: 5 x 6 x 1 → 3 x 4 x 4, each relu(Σ value·weight + bias)" in text
-    assert len(text.split("\n")) < 60
+    assert len(text.split("\n")) < 100
 
 
 IMAGE, SERIES = (np.random.default_rng(4).normal(size=size).astype(np.float32) for size in [(1, 6, 6, 2), (1, 5, 3)])
-CLOSED = {  # layers that are not opened yet, after others that they join
+CLOSED = {  # layers that are no weighted sums, after others that they join
     "pooling": (IMAGE, [layers.Conv2D(3, 3), layers.MaxPooling2D(name="closed"), layers.Flatten()]),
     "one value": (SERIES, [layers.Conv1D(1, 2), layers.GlobalMaxPooling1D(name="closed")]),
     "norm": (SERIES, [layers.Conv1D(2, 2), layers.LayerNormalization(name="closed"), layers.Flatten()]),
@@ -127,25 +130,28 @@ CLOSED = {  # layers that are not opened yet, after others that they join
 
 
 @pytest.mark.parametrize("kind", CLOSED)
-def test_what_is_not_opened_is_said_and_nothing_wrong(kind: str) -> None:
+def test_every_layer_is_opened(kind: str) -> None:
     x, members = CLOSED[kind]
     model = Sequential([Input(x.shape[1:], name="x"), *members, layers.Dense(2, "softmax", name="dense")], seed=5)
-    stages = forward_pass(model, {"x": x})
+    stages = forward_pass(open_model(model, {"x": x}, unrolled=True))
     units = units_that_matter(stages, 1, 2)
     by_name = {stage.name: stage for stage in stages}
-    assert [name for name, stage in by_name.items() if not stage.opened] == ["closed"]
-    assert list(units) == ["dense"]  # whatever stands before it has no units that are known to matter
+    assert next(iter(units)) == "dense"
     assert by_name["dense"].unit(1).contributions
-    assert all(label.startswith("closed") for label in by_name["dense"].weighted.labels)
-    assert "what the values of closed are made of is not shown yet" in render(stages, units, 2)
-    assert [record["opened"] for record in as_json(stages, units)] == [stage.opened for stage in stages]
+    assert all(stage.prepared or stage.weighted or stage.equations() for stage in stages)
+    for stage in stages:
+        for equation in stage.equations():
+            assert equation.value in [pytest.approx(value, rel=1e-6, abs=1e-9) for value in stage.values]
+    text = render(stages, units, 2)
+    assert "not shown yet" not in text
+    assert [record["name"] for record in as_json(stages, units)] == list(by_name)
 
 
 def test_layers_that_keep_places_pass_on_which_units_matter() -> None:
     model = Sequential([Input((3,), name="x"), layers.Dense(4, name="first"), layers.BatchNormalization(),
                         layers.PReLU(), layers.Dropout(0.5), layers.Dense(1, name="last")], seed=5)  # fmt: skip
-    stages = forward_pass(model, {"x": SERIES[:, 0]})
-    assert all(stage.opened for stage in stages)
+    stages = forward_pass(open_model(model, {"x": SERIES[:, 0]}))
+    assert all(stage.prepared or stage.weighted for stage in stages)
     assert list(units_that_matter(stages, 0, 2)) == ["last", "first"]
 
 
@@ -159,15 +165,17 @@ def test_a_layer_that_does_more_with_its_sum_is_no_weighted_sum() -> None:
             return y * ops.sigmoid(y)
 
     x = Input((3,), name="x")
-    stages = forward_pass(Model(x, layers.Dense(1, lambda y: y * y)(Gate(name="gate")(x)), seed=5), {"x": SERIES[:, 0]})
-    assert [stage.weighted is not None for stage in stages] == [False, False, True]
+    stages = forward_pass(
+        open_model(Model(x, layers.Dense(1, lambda y: y * y)(Gate(name="gate")(x)), seed=5), {"x": SERIES[:, 0]})
+    )
+    assert [stage.weighted for stage in stages] == [False, False, True]
     assert stages[2].activation == "<lambda>"
     del registered["Gate"]
 
 
 def test_one_example_only() -> None:
     with pytest.raises(ShapeError, match="one example"):
-        forward_pass(network(), {"x": np.zeros((2, 3), np.float32), "y": np.zeros((2, 2), np.float32)})
+        forward_pass(open_model(network(), {"x": np.zeros((2, 3), np.float32), "y": np.zeros((2, 2), np.float32)}))
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def command(
     from pellucid.explain.forward import as_json as stages_json
     from pellucid.explain.forward import forward_pass, units_that_matter
     from pellucid.explain.forward_text import render
+    from pellucid.train.opening import open_model
 
     table = options.load(model)
     rows = read(data)
@@ -65,7 +66,7 @@ def command(
         raise click.UsageError("--format, --out and --class go with --why")
     notices: list[str] = []
     arrays = table.encoder.features(one, notices)
-    stages = forward_pass(table.model, arrays, table.element_names())
+    stages = forward_pass(open_model(table.model, arrays, unrolled=True), table.element_names())
     outputs = stages[-1].values[None]
     place = int(outputs[0].argmax()) if table.target.task == "multiclass" else 0
     units = units_that_matter(stages, place, top)
@@ -103,7 +104,7 @@ def _answer(table: TableModel, one: Table, outputs: Any) -> dict[str, Any]:
 
 
 def _headline(table: TableModel, record: dict[str, Any], data: Path, row: int) -> str:
-    from pellucid.explain.forward_text import number
+    from pellucid.explain.numbers import number
 
     predicted, true = record["prediction"], record.get("true")
     text = f"{data.name}, row {row}: {table.target.name} is predicted as "

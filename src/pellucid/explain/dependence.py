@@ -13,8 +13,8 @@ from typing import Any
 import numpy
 
 from pellucid.errors import ArgumentError, DataError, UnknownNameError
-from pellucid.explain.forward_text import columns, number
 from pellucid.explain.importance import places_of
+from pellucid.explain.numbers import columns, number
 from pellucid.explain.page import escape, table
 from pellucid.explain.rendered import Rendered
 from pellucid.explain.why import choose

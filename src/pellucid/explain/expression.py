@@ -224,6 +224,15 @@ def leaves(expression: Expression) -> Iterator[Expression]:
         yield from leaves(part)
 
 
+def operations(expression: Expression) -> Iterator[Expression]:
+    """The sums, products, functions and the like in it."""
+    below = children(expression)
+    if below:
+        yield expression
+    for part in below:
+        yield from operations(part)
+
+
 def functions(expression: Expression) -> Iterator[str]:
     """The names of the functions in it."""
     if isinstance(expression, Function):

@@ -1,33 +1,34 @@
-"""The forward pass of one example, layer by layer, with the numbers that made every value.
+"""The forward pass of one example, layer by layer, in the words of a table: columns, categories, classes.
 
-The network's own graph is evaluated by the reference, so nothing here knows how a layer computes; what a weighted sum
-is made of comes from the `terms` of its product. Rendering is apart, in `forward_text`.
+Values and what they are made of are those of the opened network: a weighted sum is an expression that is linear in the
+values that go into the layer, and its contributions are that form. Rendering is apart, in `forward_text`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
 
-from pellucid.core.evaluate import Values, evaluate_nodes
-from pellucid.core.graph import Node, Tensor, order, tensor
-from pellucid.core.sources import Constant, Read, feed
+from pellucid.core.graph import Node, Tensor, order
 from pellucid.core.spec import known
-from pellucid.core.terms import Operand
 from pellucid.errors import ArgumentError, ShapeError
+from pellucid.explain.expression import Expression, Name, leaves, operations
+from pellucid.explain.naming import Index, name
+from pellucid.explain.notation import TEXT
+from pellucid.explain.opened import Opened, OpenLayer
+from pellucid.explain.record import Equation
+from pellucid.explain.unfolding import Unfolding
 from pellucid.nn.activations import name_of as name_of_activation
-from pellucid.nn.calling import Call
-from pellucid.nn.construction import Construction, constructing
 from pellucid.nn.layers import Concatenate, preprocessing
-from pellucid.nn.network import Network, name_of, step_of
 from pellucid.ops.elementwise import Elementwise
 
-_LOOKED_UP = ("Concatenate", "Embedding")  # layers whose values stand in what goes in, or in a table
-_PRODUCTS = ("matmul", "convolution", "convolution_input_gradient")  # their terms are inputs times weights
+_LOOKED_UP = ("Concatenate", "Embedding", "Flatten")  # layers whose values stand in what goes in, or in a table
+_SHORT = 6  # leaves of an expression that stands in a table
+_EQUATIONS = 3  # of a layer whose values are neither weighted sums nor prepared one by one
 
 
 @dataclass(frozen=True)
@@ -61,17 +62,9 @@ class Unit:
         return ranked[:count], float(sum(part.product for part in ranked[count:]))
 
 
-@dataclass(frozen=True)
-class Arithmetic:
-    """One step of a layer that adds, subtracts, multiplies or divides by constants, element by element."""
-
-    op: str
-    constants: numpy.ndarray  # one per element
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
-    """An input or one use of a layer: its elements by name, and where it is a weighted sum or plain arithmetic, how."""
+    """An input or one use of a layer: its elements by name, and how each came about."""
 
     name: str
     kind: str
@@ -80,66 +73,118 @@ class Stage:
     values: numpy.ndarray  # flat
     shape: tuple[int, ...]  # of the values, without the batch
     activation: str = ""
-    weighted: Weighted | None = None
-    arithmetic: tuple[Arithmetic, ...] = ()
     apart: bool = True  # whether each value comes from the one in the same place
-    opened: bool = True  # whether it is shown what a value is made of; of pooling, recurrence, attention it is not yet
+    opened: OpenedStage | None = None
+
+    @property
+    def weighted(self) -> bool:
+        """Whether its units are weighted sums of what goes in, each with an activation."""
+        return self.opened is not None and self.opened.sums is not None
+
+    @property
+    def sums(self) -> numpy.ndarray:
+        """The weighted sums, flat."""
+        assert self.opened is not None
+        assert self.opened.sums is not None
+        sums: numpy.ndarray = self.opened.unfolding.values[self.opened.sums][0]
+        return sums.ravel()
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """The shape of what goes in."""
+        assert self.opened is not None
+        inputs = self.opened.layer.inputs
+        return known(inputs[0].shape[1:]) if len(inputs) == 1 else (len(self.opened.labels),)
+
+    @property
+    def prepared(self) -> bool:
+        """Whether each value is told by the one before it, in its row of a table."""
+        return not self.weighted and (self.apart or self.kind in _LOOKED_UP or self._is_preparation)
+
+    @property
+    def _is_preparation(self) -> bool:
+        return self.opened is not None and type(self.opened.layer.layer).__module__ == preprocessing.__name__
 
     def unit(self, place: int) -> Unit:
         """How one unit of a layer with weights came about."""
-        assert self.weighted is not None, f"{self.name} has no weighted sums"
-        return self.weighted.unit(place, self.labels[place], float(self.values[place]))
+        assert self.opened is not None, f"{self.name} has no weighted sums"
+        return self.opened.unit(place, self.labels[place], float(self.values[place]))
+
+    def expression(self, place: int) -> Expression | None:
+        """What one element of a preparing layer is made of, where that is short."""
+        return None if self.opened is None else self.opened.expression(place)
+
+    def equations(self) -> list[Equation]:
+        """How the largest values came about."""
+        return [] if self.opened is None or self.prepared or self.weighted else self.opened.equations(self.values)
 
 
-@dataclass(frozen=True)
-class Weighted:
-    """The product or convolution in a layer, with the values of its operands and of the sum after the bias."""
+@dataclass(frozen=True, eq=False)
+class OpenedStage:
+    """Where a stage stands in the opened network. `labels` are those of the elements that go in."""
 
-    product: Node
-    operands: tuple[Operand, Operand]
-    labels: tuple[str, ...]  # of the inputs
-    bias: numpy.ndarray | None
-    sums: numpy.ndarray
+    unfolding: Unfolding
+    layer: OpenLayer
+    output: Tensor
+    sums: Tensor | None
+    labels: tuple[str, ...] = field(default=())
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the inputs, without the batch."""
-        return self.operands[0].shape[1:]
+    def _index(self, value: Tensor, place: int) -> Index:
+        return (0, *(int(i) for i in numpy.unravel_index(place, known(value.shape[1:]))))
 
     def unit(self, place: int, label: str, value: float) -> Unit:
-        at = numpy.unravel_index(place, known(self.product.output.shape[1:]))
+        """The contributions of everything that goes in to one unit."""
+        assert self.sums is not None
+        unfolding, index = self.unfolding, self._index(self.sums, place)
+        form = unfolding.linear_in(self.layer.inputs, self.sums, index)
+        starts = dict(zip(self.layer.inputs, _starts(self.layer.inputs), strict=True))
         parts = []
-        for term in self.product.op.terms((0, *map(int, at)), *self.operands).parts:  # type: ignore[attr-defined]
-            x, weight = sorted(term.elements(), key=lambda element: element.operand)
-            number = int(numpy.ravel_multi_index(x.index[1:], self.shape))
-            parts.append(Contribution(number, self.labels[number], x.value, weight.value))
-        bias = 0.0 if self.bias is None else float(self.bias[at[-1]])
-        return Unit(place, label, tuple(parts), bias, float(self.sums[place]), value)
+        for source, at in form:
+            number = starts[source] + int(numpy.ravel_multi_index(at[1:], known(source.shape[1:])))
+            parts.append(Contribution(number, self.labels[number], unfolding.number(source, at), form[source, at]))
+        total = unfolding.number(self.sums, index)
+        bias = total - math.fsum(part.product for part in parts)
+        parts.sort(key=lambda part: part.place)
+        return Unit(place, label, tuple(parts), 0.0 if abs(bias) < 1e-12 * abs(total) else bias, total, value)
+
+    def expression(self, place: int) -> Expression | None:
+        made = self.unfolding.expression_of(self.layer.inputs, self.output, self._index(self.output, place))
+        short = sum(1 for _ in leaves(made)) <= _SHORT and any(isinstance(leaf, Name) for leaf in leaves(made))
+        return made if short and any(True for _ in operations(made)) else None
+
+    def equations(self, values: numpy.ndarray) -> list[Equation]:
+        unfolding, equations = self.unfolding, []
+        for place in sorted(numpy.argsort(-abs(values), kind="stable")[:_EQUATIONS]):
+            value, index = unfolding.origin(self.output, self._index(self.output, int(place)))
+            if value in unfolding.naming:
+                equations.append(Equation(unfolding.naming.symbol(value, index), unfolding.expression(value, index)))
+        return equations
 
 
-def forward_pass(
-    network: Network, arrays: Mapping[str, Any], names: Mapping[str, Sequence[str]] | None = None
-) -> list[Stage]:
-    """Inputs, layers and outputs of a network for one example, in the order of computation.
+def _starts(inputs: Sequence[Tensor]) -> list[int]:
+    """Where the elements of each input begin among those of all."""
+    sizes = [math.prod(known(value.shape[1:])) for value in inputs]
+    return [sum(sizes[:place]) for place in range(len(sizes))]
 
-    `arrays` maps each input's name to a batch of one. `names` says what the elements of an input or of a layer are;
-    layers that keep their elements apart hand names on. Raises `ShapeError` unless each array is one example.
+
+def forward_pass(opened: Opened, names: Mapping[str, Sequence[str]] | None = None) -> list[Stage]:
+    """Inputs, layers and outputs of a network opened on one example, in the order of computation.
+
+    `names` says what the elements of an input or of a layer are; layers that keep their elements apart hand names on.
+    Raises `ShapeError` unless there is one example.
     """
-    feeds: dict[Tensor, Any] = {}
-    for value, name in zip(network.inputs, network.input_names, strict=True):
-        array = numpy.asarray(arrays[name])
-        if len(array) != 1:
-            raise ShapeError(f"forward_pass explains one example, got {len(array)} for the input {name!r}; give x[:1]")
-        feeds[feed(array.shape, value.dtype, name)] = array
-    outputs = network.forward(list(feeds))
-    values = evaluate_nodes(order(outputs), feeds)
-    names = names or {}
+    for label, value in opened.inputs.items():
+        if value.shape[0] != 1:
+            raise ShapeError(f"a forward pass is of one example, got {value.shape[0]} for {label!r}; give x[:1]")
+    unfolding = Unfolding(opened, name(opened))
     stages: dict[Tensor, Stage] = {}
-    for entry in feeds:
-        stages[entry] = _input(entry, values, names)
-    for call in _calls(outputs):
-        for output in call.outputs:
-            stages[output] = _stage(call, output, values, names, stages)
+    for label, value in opened.inputs.items():
+        stages[value] = _input(label, unfolding.values[value][0], names or {})
+    for layer in opened.layers.values():
+        if not any(other.startswith(f"{layer.name}/") for other in opened.layers):
+            for output in dict.fromkeys(layer.outputs):
+                if output not in stages:  # what a layer only hands on is the value of the one before
+                    stages[output] = _stage(unfolding, layer, output, names or {}, stages)
     return list(stages.values())
 
 
@@ -160,59 +205,46 @@ def units_that_matter(stages: Sequence[Stage], place: int, count: int) -> dict[s
         behind, size = wanted.get(stage.name, {}), len(stage.values)
         if not behind:
             continue
-        if stage.weighted is not None:
+        if stage.weighted:
             chosen[stage.name] = sorted(behind, key=lambda number: -behind[number])[:count]
             parts = [part for number in chosen[stage.name] for part in stage.unit(number).contributions]
-            behind, size = {}, len(stage.weighted.labels)
+            behind, size = {}, sum(sizes[name] for name in stage.inputs)
             for part in parts:
                 behind[part.place] = behind.get(part.place, 0.0) + abs(part.product)
             behind = {number: weight for number, weight in behind.items() if weight}
         elif not (stage.apart or stage.kind == "Concatenate"):
             continue
-        for name in stage.inputs:
-            if sizes[name] == size:
-                wanted[name] = {**behind, **wanted.get(name, {})}
+        for source in stage.inputs:
+            if sizes[source] == size:
+                wanted[source] = {**behind, **wanted.get(source, {})}
     return chosen
 
 
-def _calls(outputs: Sequence[Tensor]) -> list[Call]:
-    """The uses of layers behind the outputs, inputs first."""
-    found: dict[Call, int] = {}
-    stack = list(outputs)
-    while stack:
-        value = stack.pop()
-        call = value.origin
-        if isinstance(call, Call) and call not in found:
-            found[call] = max(output.node.serial for output in call.outputs)
-        if not isinstance(call, Call) or found[call] >= 0:
-            before = call.inputs if isinstance(call, Call) else step_of(value).inputs
-            stack.extend(before)
-    return sorted(found, key=lambda call: found[call])
-
-
-def _input(tensor: Tensor, values: Values, names: Mapping[str, Sequence[str]]) -> Stage:
-    name, value = name_of(step_of(tensor)), values[tensor][0]
-    return Stage(name, "Input", (), _labels(name, value.shape, names), value.ravel(), value.shape)
+def _input(label: str, value: numpy.ndarray, names: Mapping[str, Sequence[str]]) -> Stage:
+    return Stage(label, "Input", (), _labels(label, value.shape, names), value.ravel(), value.shape)
 
 
 def _stage(
-    call: Call, output: Tensor, values: Values, names: Mapping[str, Sequence[str]], stages: Mapping[Tensor, Stage]
+    unfolding: Unfolding,
+    layer: OpenLayer,
+    output: Tensor,
+    names: Mapping[str, Sequence[str]],
+    stages: Mapping[Tensor, Stage],
 ) -> Stage:
-    layer, value = call.layer, values[output][0]
-    before = [stages[value] for value in call.inputs if value in stages]
-    kept = [label for stage in before for label in stage.labels]
-    weighted, apart = _weighted(call, output, values, kept), _is_apart(call, output)
-    follows = apart or isinstance(layer, Concatenate)
-    joined = len(kept) == value.size and follows and not layer.variables
+    value = unfolding.values[output][0]
+    before = [stages[one] for one in layer.inputs if one in stages]
+    kept = tuple(label for stage in before for label in stage.labels)
+    apart = _is_apart(layer, output)
+    follows = apart or isinstance(layer.layer, Concatenate)
+    joined = len(kept) == value.size and follows and not layer.weights
     labels = _labels(layer.name, value.shape, names, kept if joined else None)
-    activation = getattr(layer, "activation", None)
-    shown = _name(activation) if activation is not None else ""
-    before_names = tuple(stage.name for stage in before)
-    kind, steps = type(layer).__name__, _arithmetic(call, output, values)
-    opened = weighted is not None or apart or kind in _LOOKED_UP or type(layer).__module__ == preprocessing.__name__
-    return Stage(
-        layer.name, kind, before_names, labels, value.ravel(), value.shape, shown, weighted, steps, apart, opened
-    )
+    sums = layer.parts.get("pre_activation")
+    weighted = sums is not None and sums.shape == output.shape and len(before) == len(layer.inputs)
+    activation = getattr(layer.layer, "activation", None) if weighted else None
+    shown = "" if activation is None else _name(activation)
+    opened = OpenedStage(unfolding, layer, output, sums if weighted else None, kept)
+    inputs = tuple(stage.name for stage in before)
+    return Stage(layer.name, layer.kind, inputs, labels, value.ravel(), value.shape, shown, apart, opened)
 
 
 def _name(activation: Any) -> str:
@@ -223,9 +255,9 @@ def _name(activation: Any) -> str:
         return getattr(activation, "__name__", "activation")
 
 
-def _between(call: Call, output: Tensor) -> list[Node]:
+def _between(layer: OpenLayer, output: Tensor) -> list[Node]:
     """The nodes of a layer: those behind its output that its inputs reach."""
-    reached = set(call.inputs)
+    reached = set(layer.inputs)
     nodes = []
     for node in order([output]):
         if not reached.issuperset(node.outputs) and reached.intersection(node.inputs):
@@ -234,10 +266,10 @@ def _between(call: Call, output: Tensor) -> list[Node]:
     return nodes
 
 
-def _is_apart(call: Call, output: Tensor) -> bool:
+def _is_apart(layer: OpenLayer, output: Tensor) -> bool:
     """Whether every value of a layer comes from the one in the same place of its inputs."""
-    given = {*call.inputs}
-    for node in _between(call, output):
+    given = {*layer.inputs}
+    for node in _between(layer, output):
         moved = [value.shape for value in node.inputs if value in given and value.shape != node.output.shape]
         if node.op.name not in ("cast", "reshape", "stop_gradient") and (moved or not isinstance(node.op, Elementwise)):
             return False
@@ -254,70 +286,26 @@ def _labels(
     return (name,) if size == 1 else tuple(f"{name}[{', '.join(map(str, at))}]" for at in numpy.ndindex(shape))
 
 
-def _arithmetic(call: Call, output: Tensor, values: Values) -> tuple[Arithmetic, ...]:
-    """The steps of a layer, if each is arithmetic of the value before and a constant; else none."""
-    steps: list[Arithmetic] = []
-    value = output
-    while value not in call.inputs:
-        node = value.node
-        if node.op.name not in ("add", "subtract", "multiply", "divide") or not isinstance(
-            node.inputs[1].node.op, Constant
-        ):
-            return ()
-        constants = numpy.broadcast_to(values[node.inputs[1]], values[value].shape)[0].ravel()
-        steps.insert(0, Arithmetic(node.op.name, constants))
-        value = node.inputs[0]
-    return tuple(steps)
-
-
-def _weighted(call: Call, output: Tensor, values: Values, labels: Sequence[str]) -> Weighted | None:
-    """The product of flat inputs with weights, or the convolution, in a layer that has one alone, and the sum with the
-    bias after it."""
-    nodes = [node for node in _between(call, output) if node.scope and node.scope[-1] == call.layer.name]
-    products = [node for node in nodes if node.op.name in _PRODUCTS]
-    if len(products) != 1 or not _is_weight(products[0].inputs[1]):
-        return None
-    (node,) = products
-    if node.op.name == "matmul" and node.inputs[0].rank != 2:
-        return None
-    x, w = (values[value] for value in node.inputs)
-    after = next((user for user in nodes if user.op.name == "add" and node.output in user.inputs), None)
-    bias = values[after.inputs[1]] if after and _is_weight(after.inputs[1]) else None
-    total = values[after.output if after and bias is not None else node.output]
-    activation = getattr(call.layer, "activation", None)
-    with constructing(Construction()):
-        made = total if activation is None else activation(tensor(total)).numpy()
-    if made.size != values[output].size or not numpy.allclose(made.ravel(), values[output].ravel(), 1e-5, 1e-6):
-        return None  # more is done with the sum
-    sums = total[0].ravel()
-    return Weighted(node, (Operand(0, x), Operand(1, w)), tuple(labels), bias, sums)
-
-
-def _is_weight(value: Tensor) -> bool:
-    """Whether a value is a variable, perhaps in another shape."""
-    while value.node.op.name == "reshape":
-        (value,) = value.node.inputs
-    return isinstance(value.node.op, Read)
-
-
 def _stage_json(stage: Stage, units: Sequence[int]) -> dict[str, Any]:
     record: dict[str, Any] = {
         "name": stage.name,
         "kind": stage.kind,
         "inputs": list(stage.inputs),
         "shape": list(stage.shape),
-        "opened": stage.opened,
         "elements": [
             {"name": label, "value": value} for label, value in zip(stage.labels, stage.values.tolist(), strict=True)
         ],
     }
-    if stage.arithmetic:
-        record["arithmetic"] = [{"op": step.op, "constants": step.constants.tolist()} for step in stage.arithmetic]
-    if stage.weighted is not None:
+    if stage.weighted:
         record["activation"] = stage.activation
-        for element, total in zip(record["elements"], stage.weighted.sums.tolist(), strict=True):
+        for element, total in zip(record["elements"], stage.sums.tolist(), strict=True):
             element["weighted_sum"] = total
         record["units"] = [_unit_json(stage.unit(place)) for place in units]
+    elif equations := stage.equations():
+        record["equations"] = [
+            {"symbol": TEXT.symbol(one.symbol), "formula": TEXT.write(one.expression), "value": one.value}
+            for one in equations
+        ]
     return record
 
 

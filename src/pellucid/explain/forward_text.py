@@ -6,11 +6,20 @@ import math
 from collections.abc import Mapping, Sequence
 
 from pellucid.explain.forward import Stage, Unit
+from pellucid.explain.notation import Text
+from pellucid.explain.numbers import columns, number
+from pellucid.explain.step_text import write_equations
 
 _NAME = 48  # characters of a label that are shown
 _CLASSES = 10
 _APART = ("Concatenate", "PiecewiseLinearEncoding")
-_SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/"}
+
+
+class _Table(Text):
+    times = " × "
+
+
+_TABLE = _Table()
 
 
 def render(stages: Sequence[Stage], units: Mapping[str, Sequence[int]], count: int) -> str:
@@ -18,33 +27,18 @@ def render(stages: Sequence[Stage], units: Mapping[str, Sequence[int]], count: i
     parts: list[str] = []
     for place, chain in enumerate(_chains(stages), 1):
         stage = chain[0]
-        if stage.weighted is not None:
+        if stage.weighted:
             parts.append(_layer(place, stage, units.get(stage.name, ()), count))
         elif stage.kind == "Concatenate":
             joined = " and ".join(stage.inputs)
             parts.append(f"{place}. {stage.name}: {joined} side by side, {len(stage.values)} values")
         elif stage.kind == "PiecewiseLinearEncoding":
             parts.append(_ranges(place, stage))
-        elif stage.arithmetic and len(stage.values) == 1:
-            parts.append(_rescaled(place, stage, stages))
+        elif len(chain) == 1 and len(stage.values) == 1 and stage.expression(0) is not None:
+            parts.append(f"{place}. {stage.name}: {_worked(stage, 0)} = {number(float(stage.values[0]))}")
         else:
-            parts.append(_preparation(place, chain) + _closed(chain))
+            parts.append(_preparation(place, chain) + _made(chain))
     return "\n\n".join(parts)
-
-
-def number(value: float) -> str:
-    """About five digits, thousands apart: 352,100 or −0.038214."""
-    size = abs(value)
-    text = (
-        f"{value:,.0f}"
-        if size >= 100_000
-        else f"{value:,.5g}"
-        if size < 1000 or value != round(value)
-        else f"{value:,.0f}"
-    )
-    if 1000 <= size < 100_000 and value != round(value):
-        text = f"{value:,.1f}"
-    return text.replace("-", "−") if "e" not in text else text
 
 
 def _chains(stages: Sequence[Stage]) -> list[list[Stage]]:
@@ -56,9 +50,9 @@ def _chains(stages: Sequence[Stage]) -> list[list[Stage]]:
         if (
             before is not None
             and before[-1].name == stage.inputs[0]
-            and stage.weighted is None
+            and not stage.weighted
             and stage.kind not in _APART
-            and (stage.opened or len(stage.shape) > 1 or any(len(other.shape) > 1 for other in before))
+            and (stage.prepared or len(stage.shape) > 1 or any(len(other.shape) > 1 for other in before))
         ):
             before.append(stage)
             by_end[stage.name] = before
@@ -81,14 +75,15 @@ def _preparation(place: int, chain: Sequence[Stage]) -> str:
     rows = [["", *(stage.name for stage in chain), ""]]
     for i, label in enumerate(labels):
         cells = [number(float(stage.values[i])) if i < len(stage.values) else "" for stage in chain]
-        worked = f"= {expression}" if len(cells) > 1 and (expression := _worked(cells[-2], last, i)) else ""
-        rows.append([_clip(label), *("missing" if cell == "nan" else cell for cell in cells), worked])
+        worked = f"= {expression}" if len(cells) > 1 and (expression := _worked(last, i)) else ""
+        rows.append([_clip(label), *("missing" if cell == "NaN" else cell for cell in cells), worked])
     return f"{place}. {' → '.join(stage.name for stage in chain)}\n{columns(rows, left=(0, len(chain) + 1))}"
 
 
-def _closed(chain: Sequence[Stage]) -> str:
-    names = [stage.name for stage in chain if not stage.opened]
-    return f"\n   what the values of {' and '.join(names)} are made of is not shown yet" if names else ""
+def _made(chain: Sequence[Stage]) -> str:
+    """How the largest values came about in layers that neither prepare values one by one nor add up weighted inputs."""
+    made = [line for stage in chain for line in stage.equations()]
+    return f"\n\n{write_equations(made)}" if made else ""
 
 
 def _images(place: int, chain: Sequence[Stage]) -> str:
@@ -125,9 +120,8 @@ def _encoded(stage: Stage) -> str:
 
 
 def _layer(place: int, stage: Stage, units: Sequence[int], count: int) -> str:
-    assert stage.weighted is not None
     activation = stage.activation if stage.activation not in ("", "linear") else ""
-    sizes = f"{_size(stage.weighted.shape)} → {_size(stage.shape)}"
+    sizes = f"{_size(stage.given)} → {_size(stage.shape)}"
     formula = f"{activation}(Σ value·weight + bias)" if activation else "Σ value·weight + bias"
     lines = [f"{place}. {stage.name}: {sizes}, each {formula}"]
     for unit in units:
@@ -158,13 +152,10 @@ def _unit(unit: Unit, activation: str, count: int) -> str:
 
 def _softmax(stage: Stage) -> str:
     """The classes by probability: e^z / Σ e^z."""
-    assert stage.weighted is not None
     ranked = sorted(range(len(stage.values)), key=lambda place: -stage.values[place])
     rows = [["class", "z", "softmax: e^z / Σ e^z"]]
     for place in ranked[:_CLASSES]:
-        rows.append(
-            [_clip(stage.labels[place]), number(float(stage.weighted.sums[place])), f"{stage.values[place]:.4f}"]
-        )
+        rows.append([_clip(stage.labels[place]), number(float(stage.sums[place])), f"{stage.values[place]:.4f}"])
     if len(ranked) > _CLASSES:
         rows.append(
             [f"{len(ranked) - _CLASSES} more", "", f"{sum(float(stage.values[i]) for i in ranked[_CLASSES:]):.4f}"]
@@ -172,19 +163,10 @@ def _softmax(stage: Stage) -> str:
     return columns(rows)
 
 
-def _rescaled(place: int, stage: Stage, stages: Sequence[Stage]) -> str:
-    before = next(other for other in stages if other.name == stage.inputs[0])
-    value, result = number(float(before.values[0])), number(float(stage.values[0]))
-    return f"{place}. {stage.name}: {_worked(value, stage, 0) or value} = {result}"
-
-
-def _worked(value: str, stage: Stage, place: int) -> str:
-    """One element of a layer of plain arithmetic as an expression: (1.9 − 1.5) / 0.4."""
-    for step in stage.arithmetic:
-        constant = number(float(step.constants[place]))
-        first = f"({value})" if " " in value and step.op in ("multiply", "divide") else value
-        value = f"{first} {_SYMBOLS[step.op]} {f'({constant})' if constant.startswith('−') else constant}"
-    return value if stage.arithmetic else ""
+def _worked(stage: Stage, place: int) -> str:
+    """One element of a preparing layer in numbers: (1.9 − 1.5) / 0.4; nothing where it is not short."""
+    made = stage.expression(place)
+    return "" if made is None else _TABLE.write(made, numbers=True)
 
 
 def _aligned(values: Sequence[float]) -> list[str]:
@@ -197,16 +179,3 @@ def _aligned(values: Sequence[float]) -> list[str]:
 def _clip(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= _NAME else text[: _NAME - 1] + "…"
-
-
-def columns(rows: Sequence[Sequence[str]], indent: str = "   ", left: Sequence[int] = (0,)) -> str:
-    """Rows of cells below each other; the columns at `left` are flush left, the others flush right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        [
-            cell.ljust(width) if i in left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        for row in rows
-    )
-    return "\n".join((indent + "  ".join(line)).rstrip() for line in lines)

@@ -22,7 +22,7 @@ from pellucid.core.sources import feed
 from pellucid.core.spec import known
 from pellucid.errors import ArgumentError, ShapeError, UnknownNameError
 from pellucid.execute.program import Executor
-from pellucid.explain.forward_text import columns
+from pellucid.explain.numbers import columns
 from pellucid.explain.pixels import gray, picture
 from pellucid.explain.rendered import Rendered
 from pellucid.explain.why import choose, one_example, predict

@@ -13,7 +13,7 @@ from typing import Any
 import numpy
 
 from pellucid.errors import ArgumentError, UnknownNameError
-from pellucid.explain.forward_text import columns
+from pellucid.explain.numbers import columns
 from pellucid.explain.rendered import Rendered
 from pellucid.explain.why_html import bars
 from pellucid.explain.why_text import rounded, signed

@@ -6,8 +6,6 @@ look. MathML needs no network and no script: browsers set it themselves.
 
 from __future__ import annotations
 
-import math
-
 from pellucid.explain.expression import (
     E,
     Expression,
@@ -22,30 +20,13 @@ from pellucid.explain.expression import (
     Sum,
     Symbol,
 )
+from pellucid.explain.numbers import number
 from pellucid.explain.page import escape
 
 _SUM, _SIGN, _PRODUCT, _POWER, _ATOM = range(5)
 _BELOW = str.maketrans("0123456789,", "₀₁₂₃₄₅₆₇₈₉,")
 _ABOVE = str.maketrans("0123456789-()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁽⁾")
 _GREEK = {"η": r"\eta", "σ": r"\sigma", "μ": r"\mu", "γ": r"\gamma", "β": r"\beta", "ŷ": r"\hat{y}"}
-
-
-def number(value: float) -> str:
-    """About five digits, thousands apart: 352,100 or −0.038214.
-
-    >>> number(352100.4), number(-0.0382142), number(2.0)
-    ('352,100', '−0.038214', '2')
-    """
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "−∞" if value < 0 else "∞"
-    size = abs(value)
-    if size >= 100_000:
-        text = f"{value:,.0f}" if size < 1e12 else f"{value:.4e}"
-    elif size >= 1000:
-        text = f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
-    else:
-        text = f"{value + 0.0:,.5g}"
-    return f"−{text[1:]}" if text.startswith("-") else text
 
 
 class Notation:

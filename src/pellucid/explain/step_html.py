@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pellucid.explain.expression import Product, Symbol, multiply
-from pellucid.explain.notation import MATHML, MathML, number
+from pellucid.explain.notation import MATHML, MathML
+from pellucid.explain.numbers import number
 from pellucid.explain.page import escape, fold, page, table
 from pellucid.explain.record import Equation, LayerStep, LocalDerivative, Path, StepExplanation, WeightStep
 

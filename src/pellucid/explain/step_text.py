@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from pellucid.explain.expression import Product, Symbol, multiply
-from pellucid.explain.notation import TEXT, Text, number
+from pellucid.explain.notation import TEXT, Text
+from pellucid.explain.numbers import number
 from pellucid.explain.record import Equation, LayerStep, Path, StepExplanation, WeightStep
 
 _WIDE = 118
@@ -22,7 +23,7 @@ def render(step: StepExplanation) -> str:
         parts.append(_title("Inputs") + "\n" + _inputs(step.inputs))
     parts.append(_title("Forward pass"))
     parts += [_layer(layer) for layer in step.layers]
-    parts.append(_title(f"Loss: {step.loss_name}") + "\n" + _equations([step.loss]) + _aside(step.loss_aside))
+    parts.append(_title(f"Loss: {step.loss_name}") + "\n" + write_equations([step.loss]) + _aside(step.loss_aside))
     parts.append(
         _title("Backward pass and update") + (f"\n   The rule of {step.optimizer}: {step.rule}" if step.rule else "")
     )
@@ -45,14 +46,15 @@ def _layer(layer: LayerStep) -> str:
     notation = Text(layer.label)
     hidden = f"\n   … and {layer.hidden:,} more values" if layer.hidden else ""
     head = f"{layer.name} ({layer.kind}, {size})\n"
-    return head + _equations(layer.equations, notation=notation) + _aside(layer.aside, notation) + hidden
+    return head + write_equations(layer.equations, notation=notation) + _aside(layer.aside, notation) + hidden
 
 
 def _aside(equations: Sequence[Equation], notation: Text = TEXT) -> str:
-    return f"\n   where\n{_equations(equations, '     ', notation)}" if equations else ""
+    return f"\n   where\n{write_equations(equations, '     ', notation)}" if equations else ""
 
 
-def _equations(equations: Iterable[Equation], indent: str = "   ", notation: Text = TEXT) -> str:
+def write_equations(equations: Iterable[Equation], indent: str = "   ", notation: Text = TEXT) -> str:
+    """Equations below each other; each side of a long one has lines of its own."""
     return "\n".join(_equation(one, indent, notation) for one in equations)
 
 
@@ -97,9 +99,9 @@ def _weight(weight: WeightStep) -> str:
         lines += ["", f"   {gradient} = sum over paths = {shown}{rest}"]
         lines.append(f"   {gradient} = {number(weight.gradient)}")
     if weight.update:
-        lines += ["", "   Update", _equations(weight.update, "     ")]
+        lines += ["", "   Update", write_equations(weight.update, "     ")]
         if weight.aside:
-            lines.append("   where\n" + _equations(weight.aside, "     "))
+            lines.append("   where\n" + write_equations(weight.aside, "     "))
     return "\n".join(lines)
 
 

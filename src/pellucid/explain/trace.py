@@ -18,7 +18,7 @@ from pellucid.core.graph import Tensor, Variable, order
 from pellucid.core.sources import Constant, Feed, Read
 from pellucid.errors import UnknownNameError
 from pellucid.execute.program import Executor
-from pellucid.explain.forward_text import columns, number
+from pellucid.explain.numbers import columns, number
 from pellucid.explain.opened import Opened, OpenLayer
 from pellucid.explain.recurrence import Arrays, Recurrence, Values, recurrences
 

@@ -8,7 +8,8 @@ that came later, so that what each of those is multiplied by is the local deriva
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,6 +45,7 @@ class Unfolding:
         self.opened, self.naming, self.width = opened, naming, width
         self.values = opened.exact
         self.aside: list[tuple[Symbol, Tensor, Index]] = []  # values that were given equations of their own
+        self._sources: set[Tensor] = set()
         self._named: dict[Tensor, str] = {}
         self._reached: dict[Tensor, set[Tensor]] = {}
         self._links: dict[tuple[Tensor, Index], list[Link]] = {}
@@ -60,6 +62,8 @@ class Unfolding:
 
     def operand(self, value: Tensor, index: Index, depth: int = 0) -> Expression:
         """One element inside an expression: its name, where it has one, or what it is made of."""
+        if value in self._sources:
+            return Name(self.number(value, index), Symbol("x", index), (value, index))
         if value in self.naming:
             return Name(self.number(value, index), self.naming.symbol(value, index))
         if value in self._named:
@@ -73,6 +77,28 @@ class Unfolding:
         if depth >= _DEEP and value.node.op.name not in MOVES:
             return self._set_aside(value, index)
         return self._made(value, index, depth)
+
+    def expression_of(self, sources: Iterable[Tensor], value: Tensor, index: Index) -> Expression:
+        """What one element is made of down to the elements of `sources`, every part of wide sums among them."""
+        width, self.width, self._sources = self.width, sys.maxsize // 4, set(sources)
+        try:
+            return self._made(value, index, 0)
+        finally:
+            self.width, self._sources = width, set()
+
+    def origin(self, value: Tensor, index: Index) -> tuple[Tensor, Index]:
+        """Where an element stood before it was only moved."""
+        while value.node.op.name in MOVES and value not in self.naming:
+            term = self._terms(value, index)
+            if not isinstance(term, Element):
+                break
+            value, index = value.node.inputs[term.operand], term.index
+        return value, index
+
+    def linear_in(self, sources: Iterable[Tensor], value: Tensor, index: Index) -> dict[tuple[Tensor, Index], float]:
+        """What each element of `sources` is multiplied by in an element that is linear in them."""
+        form = ex.linear(self.expression_of(sources, value, index))
+        return {key: factor.value for key, (_, factor) in form.items()}
 
     def derivative(self, value: Tensor, index: Index) -> Symbol:
         """The symbol of the derivative of the loss with respect to an element."""

@@ -10,7 +10,7 @@ import numpy
 
 from pellucid.core.spec import show_shape
 from pellucid.errors import ArgumentError, UnknownNameError
-from pellucid.explain.forward_text import columns
+from pellucid.explain.numbers import columns
 from pellucid.explain.page import escape, fold, table
 from pellucid.explain.rendered import Rendered
 from pellucid.explain.trace import Trace

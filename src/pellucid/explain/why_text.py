@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy
 
-from pellucid.explain.forward_text import columns, number
+from pellucid.explain.numbers import columns, number
 from pellucid.explain.why import Share, Why
 
 _SHOWN = 12

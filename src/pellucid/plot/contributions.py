@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy
 
 from pellucid.errors import ArgumentError
-from pellucid.explain.forward_text import number
 from pellucid.explain.grad_cam import warm
+from pellucid.explain.numbers import number
 from pellucid.explain.pixels import overlay
 from pellucid.explain.why_text import largest, rounded, signed
 from pellucid.plot.figure import BLUE, GREY, ORANGE, Axes, axes, bare, dress, styled

@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 
 from pellucid.errors import ArgumentError, NonFiniteError, ShapeError
-from pellucid.explain.forward_text import number
+from pellucid.explain.numbers import number
 from pellucid.nn import optimizers
 from pellucid.nn.optimizers import SGD, Adam, Optimizer, RMSprop
 from pellucid.plot import plane as planes

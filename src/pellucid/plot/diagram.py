@@ -14,7 +14,7 @@ import numpy
 
 from pellucid.errors import ArgumentError
 from pellucid.explain.colours import NEGATIVE, POSITIVE
-from pellucid.explain.forward_text import number
+from pellucid.explain.numbers import number
 from pellucid.nn.network import Network
 from pellucid.plot.diagram_blocks import sizes
 from pellucid.plot.diagram_columns import (

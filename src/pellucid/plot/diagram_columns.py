@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy
 
 from pellucid.explain.colours import sign_colour
-from pellucid.explain.forward_text import number
+from pellucid.explain.numbers import number
 from pellucid.plot.diagram_items import Item
 from pellucid.plot.shapes import Circle, Curve, Label, Shape, shortened, text_width
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy
 
-from pellucid.explain.forward_text import number
+from pellucid.explain.numbers import number
 from pellucid.plot.figure import BLUE, GREY, INK, ORANGE, SEQUENCE, Axes, axes, colours, dress, styled
 from pellucid.plot.inputs import Array, column, same_rows
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from pellucid.errors import ArgumentError
-from pellucid.explain.forward_text import number
+from pellucid.explain.numbers import number
 from pellucid.plot import plane as planes
 from pellucid.plot.figure import DARK_BLUE, INK, LINES, ORANGE, SEQUENCE, Axes, axes, colours, dress, styled
 from pellucid.plot.inputs import Array, column, numbers, one_of, same_rows

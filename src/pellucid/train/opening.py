@@ -31,7 +31,8 @@ def open_model(
     if y is None:
         arrays = model.inputs_of(x)
         rows = batches.same_rows({"features": arrays})
-        inputs, outputs, construction = make_forward(model, Signature(rows, tuple(one.shape[1:] for one in arrays)))
+        signature = Signature(rows, tuple(one.shape[1:] for one in arrays))
+        inputs, outputs, construction = make_forward(model, signature, unrolled)
         layers = layers_of(construction.calls, order(outputs))
         feeds = _feeds(model, [*inputs, *construction.keys], arrays)
         return Opened(_named(model.input_names, inputs), _named(model.output_names, outputs), layers, feeds)

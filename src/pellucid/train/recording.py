@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from pellucid.errors import ArgumentError, ModelFileError
-from pellucid.explain.forward_text import columns, number
+from pellucid.explain.numbers import columns, number
 from pellucid.train import modelfile
 from pellucid.train.frames import Frame, Frames, Layout
 from pellucid.train.inputs import Examples

@@ -89,7 +89,7 @@ class Report(Rendered):
 
     def text(self) -> str:
         """The figures with their intervals, and the rows that the model is most wrong about."""
-        from pellucid.explain.forward_text import columns, number
+        from pellucid.explain.numbers import columns, number
 
         rows = [["", "", "95 % of the time"]]
         for name, value in self.figures.items():
@@ -185,7 +185,7 @@ def _mistakes(model: TableModel, test: Table, truth: Array, outputs: Array) -> t
             numpy.array([name != str(other) for name, other in zip(true, predicted, strict=True)])
         )
     else:
-        from pellucid.explain.forward_text import number
+        from pellucid.explain.numbers import number
 
         sizes = numpy.abs(truth - predicted)
         true, told = [number(float(value)) for value in truth], [number(float(value)) for value in predicted]

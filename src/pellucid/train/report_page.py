@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from pellucid.explain.forward_text import number
+from pellucid.explain.numbers import number
 from pellucid.explain.page import escape, fold, table
 
 if TYPE_CHECKING:

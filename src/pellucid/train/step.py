@@ -87,10 +87,12 @@ def prediction_step(network: Network, signature: Signature) -> Step:
     return Step(program, keyed=construction.key is not None)
 
 
-def make_forward(network: Network, signature: Signature) -> tuple[list[Tensor], tuple[Tensor, ...], Construction]:
-    """Inputs → outputs, as in prediction."""
+def make_forward(
+    network: Network, signature: Signature, unrolled: bool = False
+) -> tuple[list[Tensor], tuple[Tensor, ...], Construction]:
+    """Inputs → outputs, as in prediction; `unrolled`: recurrent layers step by step."""
     inputs = _feeds(network, signature)
-    with constructing(Construction(training=False)) as construction:
+    with constructing(Construction(training=False, unrolled=unrolled)) as construction:
         return inputs, network.forward(inputs, training=False), construction
 
 

@@ -15,7 +15,7 @@ from pellucid.data.table import Table
 from pellucid.data.table import column as make_column
 from pellucid.errors import ArgumentError, DataError, UnknownNameError
 from pellucid.explain.dependence import dependence, grid
-from pellucid.explain.forward_text import number
+from pellucid.explain.numbers import number
 from pellucid.train import table_figures
 
 if TYPE_CHECKING:

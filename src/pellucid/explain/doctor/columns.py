@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pellucid.explain.doctor.data import Column, DataView, Labels
 from pellucid.explain.doctor.faults import Family, Fault
 from pellucid.explain.doctor.findings import Finding, listed, share
-from pellucid.explain.forward_text import number
+from pellucid.explain.numbers import number
 
 DATA: Family[DataView] = Family()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pellucid.explain.forward_text import number
+from pellucid.explain.numbers import number
 
 _WIDTH = 100
 

@@ -10,7 +10,7 @@ import numpy
 from pellucid.explain.doctor.data import Array
 from pellucid.explain.doctor.faults import Family, Fault
 from pellucid.explain.doctor.findings import Finding, share
-from pellucid.explain.forward_text import number
+from pellucid.explain.numbers import number
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy
 from pellucid.explain.doctor.faults import Family, Fault
 from pellucid.explain.doctor.findings import Finding, listed, share
 from pellucid.explain.doctor.probe import Arriving, NetworkView
-from pellucid.explain.forward_text import number
+from pellucid.explain.numbers import number
 
 NETWORK: Family[NetworkView] = Family()
 
