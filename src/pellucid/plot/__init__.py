@@ -14,16 +14,31 @@ from pellucid.plot.classification import confusion_matrix, precision_recall, roc
 from pellucid.plot.contributions import contributions, grad_cam, importance, partial_dependence
 from pellucid.plot.curves import learning_curves
 from pellucid.plot.descent import learning_rates, race
+from pellucid.plot.distributions import gradient_flow, gradient_through_time, histograms
 from pellucid.plot.functions import activation
+from pellucid.plot.images import feature_maps, filters
+from pellucid.plot.maps import layer_map
+from pellucid.plot.regions import decision_regions
 from pellucid.plot.regression import predicted, residuals
+from pellucid.plot.sequences import attention, gates
 from pellucid.plot.surface import loss_surface, paraboloid
+from pellucid.plot.tables import table_kinds, table_plot
 
 __all__ = [
     "activation",
+    "attention",
     "confusion_matrix",
     "contributions",
+    "decision_regions",
+    "feature_maps",
+    "filters",
+    "gates",
     "grad_cam",
+    "gradient_flow",
+    "gradient_through_time",
+    "histograms",
     "importance",
+    "layer_map",
     "learning_curves",
     "learning_rates",
     "loss_surface",
@@ -34,4 +49,6 @@ __all__ = [
     "race",
     "residuals",
     "roc",
+    "table_kinds",
+    "table_plot",
 ]

@@ -40,8 +40,8 @@ def confusion_matrix(y_true: Any, y_pred: Any, classes: Sequence[Any] | None = N
         if classes is None and taken.dtype.kind == "f" and (taken != taken.round()).any():
             raise LabelError("y_pred must be classes, but has fractions; for probabilities: (probabilities > 0.5)")
         names = class_names(classes, sorted({*truth.tolist(), *taken.tolist()}))
-        taken = _places(taken, names, "y_pred")
-    actual = _places(truth, names, "y_true")
+        taken = places(taken, names, "y_pred")
+    actual = places(truth, names, "y_true")
     same_rows(y_true=actual, y_pred=taken)
     counts = numpy.zeros((len(names), len(names)), int)
     numpy.add.at(counts, (actual, taken), 1)
@@ -61,7 +61,7 @@ def confusion_matrix(y_true: Any, y_pred: Any, classes: Sequence[Any] | None = N
     return ax
 
 
-def _places(values: Array, names: Sequence[Any], what: str) -> Array:
+def places(values: Array, names: Sequence[Any], what: str) -> Array:
     """The place of each class among the names; whole numbers may be places themselves."""
     known = {name: place for place, name in enumerate(names)}
     listed = values.tolist()
@@ -147,7 +147,7 @@ def _one_versus_rest(
         )
     if chances.ndim == 2 and chances.shape[1] != len(names):
         raise ShapeError(f"scores have {chances.shape[1]} columns for {len(names)} classes")
-    actual = _places(truth, names, "y_true")
+    actual = places(truth, names, "y_true")
     wanted = [1] if len(names) == 2 else range(len(names))
     found = {}
     for place in wanted:

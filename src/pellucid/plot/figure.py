@@ -21,10 +21,11 @@ DARK_BLUE = blend(BLUE, INK, 0.65)
 SEQUENCE = ("#F5F9FE", blend(LIGHT["paper"], BLUE, 0.45), BLUE, DARK_BLUE)  # from little to much
 DIVERGING = (NEGATIVE, LIGHT["paper"], POSITIVE)
 
+TITLE = 10.5  # points
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans", "font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.linewidth": 0.8,
     "axes.edgecolor": PALE, "xtick.color": GREY, "ytick.color": GREY, "xtick.major.size": 3, "ytick.major.size": 3,
-    "xtick.minor.size": 0, "ytick.minor.size": 0, "axes.titlesize": 10.5, "axes.titleweight": "bold",
+    "xtick.minor.size": 0, "ytick.minor.size": 0, "axes.titlesize": TITLE, "axes.titleweight": "bold",
     "axes.titlelocation": "left", "axes.titlepad": 10, "axes.titlecolor": INK, "legend.frameon": False,
     "figure.titlesize": 11.5, "figure.titleweight": "bold", "lines.linewidth": 1.8, "lines.solid_capstyle": "round",
     "axes.axisbelow": True, "axes.unicode_minus": True, "figure.facecolor": "white", "axes.facecolor": "white",
@@ -95,10 +96,10 @@ def _kinds(ax: Any) -> str:
     return f"{len(found)} of type {type(found[0]).__name__}" if len(found) else "none"
 
 
-def dress(ax: Axes, title: str = "", x: str = "", y: str = "", lines: str = "y") -> None:
-    """Title, labels and grid lines of an axes (`lines`: along "x", "y", "both" or none, "")."""
+def dress(ax: Axes, title: str = "", x: str = "", y: str = "", lines: str = "y", size: float = TITLE) -> None:
+    """Title (of a size), labels and grid lines of an axes (`lines`: along "x", "y", "both" or none, "")."""
     if title:
-        ax.set_title(_wrapped(title, ax), loc="left")
+        ax.set_title(_wrapped(title, ax, size), loc="left", fontsize=size)
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     if ax.name != "rectilinear":
@@ -108,10 +109,10 @@ def dress(ax: Axes, title: str = "", x: str = "", y: str = "", lines: str = "y")
         ax.grid(axis=lines, color=LINES, linewidth=0.8)
 
 
-def _wrapped(title: str, ax: Axes) -> str:
+def _wrapped(title: str, ax: Axes, size: float) -> str:
     """A title in as many lines as it needs above its axes; a bold letter is about 0.6 of its size wide."""
     width = 1.12 * ax.get_position(original=True).width * ax.figure.get_figwidth() * 72
-    return fill(title, max(int(width / (0.6 * STYLE["axes.titlesize"])), 16))
+    return fill(title, max(int(width / (0.6 * size)), 16))
 
 
 def logarithmic(axis: Any) -> None:

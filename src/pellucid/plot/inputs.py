@@ -9,6 +9,7 @@ import numpy
 
 from pellucid.core.spec import show_shape
 from pellucid.errors import ArgumentError, DataError, ShapeError
+from pellucid.explain.trace import LayerTrace, Trace
 from pellucid.nn.registry import look_up
 
 Array = numpy.ndarray
@@ -73,46 +74,80 @@ def one_of(what: str, name: str, known: Sequence[str]) -> str:
 
 
 def layer_values(source: Any, part: str = "activation") -> dict[str, Array]:
-    """Arrays by layer: from a mapping of them, or of a `Trace` each layer's activation, a part of it by label, or, as
-    "gradient", the gradient of the loss with respect to its activation. Layers without it are left out.
+    """Arrays by name: from a mapping of them, of a model its weights, or of a trace a part of every layer.
 
-    Raises `ArgumentError` where no layer has it, with what there is.
+    `part`: "activation", "gradient" (of the loss with respect to the activation), "weights", "weight_gradients", or
+    what a layer calls one of its parts, such as "pre_activation". Layers without it are left out. Raises
+    `ArgumentError` where no layer has it, with what there is.
     """
     if isinstance(source, Mapping):
-        found = {str(name): numpy.asarray(value, numpy.float64) for name, value in source.items()}
-    elif hasattr(source, "layers") and isinstance(source.layers, Mapping):
-        found = {name: value for name, layer in source.layers.items() if (value := _of_layer(layer, part)) is not None}
+        found = {str(name): numbers(value, str(name)) for name, value in source.items()}
+    elif isinstance(source, Trace):
+        found = {name: value for layer in source.layers.values() for name, value in _parts(layer, part)}
         if not found:
-            there = sorted({label for layer in source.layers.values() for label in layer.parts})
-            hint = "; call model.trace(x, y) with labels y to have gradients" if part == "gradient" else ""
-            raise ArgumentError(f"no layer of the trace has {part!r}{hint}. There is: activation, {', '.join(there)}")
+            there = sorted(
+                {"activation", "weights", *(label for layer in source.layers.values() for label in layer.parts)}
+            )
+            hint = "; model.trace(x, y) with labels y has gradients" if "gradient" in part else ""
+            raise ArgumentError(f"no layer of the trace has {part!r}{hint}. There is: {', '.join(there)}")
+    elif hasattr(source, "get_weights") and part == "weights":
+        found = {name: numbers(one.value, name) for name, one in names(source).items()}
     else:
         raise ArgumentError(
-            f"expected arrays by layer name, or a trace from model.trace(x), got {type(source).__name__}"
+            f"{part}: expected arrays by layer name, or a trace from model.trace(x, y), got {type(source).__name__}"
         )
     if not found:
-        raise DataError("there are no layers to draw")
+        raise DataError(f"{part}: there are no layers to draw")
     return found
 
 
-def layer_value(source: Any, layer: str | None, part: str, rank: int, shape: str) -> Array:
-    """One array of `rank` axes: the source itself, or a layer of a `Trace` (the first that fits, unless named)."""
-    if not hasattr(source, "layers") and not isinstance(source, Mapping):
-        return numbers(source, part, rank)
+def moments(source: Any, part: str) -> dict[str, dict[str, Array]]:
+    """The same at several moments, by what they are called: from a mapping of sources, or a `WeightPath`; at "" alone
+    from a single source."""
+    if isinstance(source, Mapping) and source and all(isinstance(one, (Mapping, Trace)) for one in source.values()):
+        return {str(when): layer_values(one, part) for when, one in source.items()}
+    if hasattr(source, "steps") and hasattr(source, "weights"):
+        labels = [f"{layer.name}/{one.name}" for layer in source.model.layers for one in layer.variables]
+        pairs = zip(source.steps, source.weights, strict=True)
+        return {str(step): dict(zip(labels, weights, strict=True)) for step, weights in pairs}
+    return {"": layer_values(source, part)}
+
+
+def layer_value(source: Any, layer: str | None, part: str, ranks: Sequence[int], shape: str) -> tuple[Array, str]:
+    """One array with as many axes as one of `ranks`, and its layer's name: the source itself, or of a trace the first
+    layer that fits, unless one is named. `shape` says in words what is wanted."""
+    if not isinstance(source, (Trace, Mapping)):
+        array = numbers(source, part)
+        if array.ndim not in ranks:
+            raise ShapeError(f"{part} must have the shape {shape}, got {show_shape(array.shape)}")
+        return array, ""
     found = layer_values(source, part)
-    fits = {name: value for name, value in found.items() if value.ndim == rank}
+    fits = {name: value for name, value in found.items() if value.ndim in ranks}
     if not fits:
         shapes = ", ".join(f"{name} {show_shape(value.shape)}" for name, value in found.items())
-        raise ShapeError(f"no layer has {part} of shape {shape}. There is: {shapes}")
+        raise ShapeError(f"no layer has {part} of the shape {shape}. There is: {shapes}")
     chosen = next(iter(fits)) if layer is None else layer
-    return numbers(look_up("layer", fits, chosen), chosen, rank)
+    return look_up(f"layer with {part} of the shape {shape}", fits, chosen), chosen
 
 
-def _of_layer(layer: Any, part: str) -> Array | None:
-    if part == "activation":
-        value = layer.activation
-    elif part == "gradient":
-        value = (layer.gradients or {}).get("activation")
-    else:
-        value = layer.parts.get(part)
-    return None if value is None else numpy.asarray(value, numpy.float64)
+def of_example(array: Array, example: int, what: str) -> Array:
+    """One example's part of an array with one row per example; raises `ArgumentError` for one that there is not."""
+    if not -len(array) <= example < len(array):
+        raise ArgumentError(f"{what}: example {example} of {len(array)}, counted from 0 to {len(array) - 1}")
+    one: Array = array[example]
+    return one
+
+
+def names(model: Any) -> dict[str, Any]:
+    """The trainable weights by layer and name, in their order: "dense/kernel", "dense/bias", …"""
+    owners = {id(one): layer.name for layer in model.layers for one in layer.trainable_variables}
+    return {f"{owners[id(one)]}/{one.name}": one for one in model.trainable_variables}
+
+
+def _parts(layer: LayerTrace, part: str) -> list[tuple[str, Array]]:
+    if part in ("weights", "weight_gradients"):
+        weights: dict[str, Array] = getattr(layer, part)
+        return [(f"{layer.name}/{name}", numpy.asarray(value, numpy.float64)) for name, value in weights.items()]
+    values = {**layer.gates, **layer.values}
+    value = layer.gradients.get("activation") if part == "gradient" else values.get(part)
+    return [] if value is None else [(layer.name, numpy.asarray(value, numpy.float64))]

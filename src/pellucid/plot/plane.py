@@ -17,7 +17,7 @@ from typing import Any
 import numpy
 
 from pellucid.errors import ArgumentError, NonFiniteError, ShapeError, StateError, UnknownNameError
-from pellucid.plot.inputs import Array, numbers
+from pellucid.plot.inputs import Array, names, numbers
 
 _WEIGHT = re.compile(r"(.+)\[([\d, ]*)\]$")
 
@@ -104,27 +104,21 @@ def vectors(model: Any, path: Any) -> Array:
     return numbers(rows, "path", 2)
 
 
-def of_weights(model: Any, names: Sequence[str]) -> Plane:
+def of_weights(model: Any, two: Sequence[str]) -> Plane:
     """The plane of two weights, such as "dense/kernel[0,1]" and "dense/bias[1]"; the others stay as they are.
 
     Its coordinates are the values of the two weights.
     """
-    if len(names) != 2 or isinstance(names, str):
-        raise ArgumentError(f"a plane has two weights, such as ('dense/kernel[0,0]', 'dense/bias[0]'); got {names!r}")
-    places = [_place(model, name) for name in names]
+    if len(two) != 2 or isinstance(two, str):
+        raise ArgumentError(f"a plane has two weights, such as ('dense/kernel[0,0]', 'dense/bias[0]'); got {two!r}")
+    places = [_place(model, name) for name in two]
     if places[0] == places[1]:
-        raise ArgumentError(f"the two weights of a plane must differ, got {names[0]} twice")
+        raise ArgumentError(f"the two weights of a plane must differ, got {two[0]} twice")
     origin = weights(model)
     first, second = numpy.zeros_like(origin), numpy.zeros_like(origin)
     origin[places] = 0.0
     first[places[0]] = second[places[1]] = 1.0
-    return Plane(origin, first, second, (names[0], names[1]))
-
-
-def names(model: Any) -> dict[str, Any]:
-    """The trainable weights by layer and name, in the order of the vector: "dense/kernel", "dense/bias", …"""
-    owners = {id(one): layer.name for layer in model.layers for one in layer.trainable_variables}
-    return {f"{owners[id(one)]}/{one.name}": one for one in model.trainable_variables}
+    return Plane(origin, first, second, (two[0], two[1]))
 
 
 def all_two(model: Any) -> Plane:

@@ -1,0 +1,120 @@
+"""What convolutional networks look for, and what they find: filters and feature maps, side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+
+from pellucid.core.spec import show_shape
+from pellucid.errors import ArgumentError, ShapeError
+from pellucid.nn.registry import look_up
+from pellucid.plot.figure import DIVERGING, SEQUENCE, Axes, axes, bare, colours, dress, styled
+from pellucid.plot.inputs import Array, layer_value, names, numbers, of_example
+
+_GAP = 0.12  # between two tiles, in their width
+
+
+@styled
+def filters(source: Any, layer: str | None = None, limit: int = 64, ax: Axes | None = None) -> Axes:
+    """Draw the filters of a convolution: blue weights ask for bright pixels, red ones for dark, white ones do not care.
+
+    `source`: a kernel [height, width, channels, filters], or a model, of which `layer` or its first two-dimensional
+    convolution is taken. Filters over three channels are drawn in colour; of those over more, the channel with the
+    largest weights. At most `limit` are drawn.
+
+    >>> import numpy
+    >>> filters(numpy.ones((3, 3, 1, 8))).get_title("left")
+    '8 filters of 3 × 3'
+    """
+    kernel, name = _kernel(source, layer)
+    height, width, channels, count = kernel.shape
+    tiles = numpy.moveaxis(kernel, 3, 0)[:limit]
+    title = f"{name}{': ' if name else ''}{_first(len(tiles), count)}filters of {height} × {width}"
+    if channels == 3:
+        largest = numpy.abs(tiles).max((1, 2, 3), keepdims=True)
+        tiles = 0.5 + tiles / numpy.maximum(2 * largest, 1e-12)
+        return _mosaic(tiles, title + " over red, green, blue", ax)
+    strongest = (tiles**2).sum((1, 2)).argmax(1)
+    tiles = tiles[numpy.arange(len(tiles)), :, :, strongest]
+    if channels > 1:
+        title += f" over {channels} channels, the strongest of each"
+    return _mosaic(tiles, title, ax, float(numpy.abs(tiles).max()) or 1.0, DIVERGING, "weight")
+
+
+@styled
+def feature_maps(
+    source: Any, layer: str | None = None, example: int = 0, limit: int = 64, ax: Axes | None = None
+) -> Axes:
+    """Draw what each filter of a layer finds in one image, darker where it finds more; all on one scale.
+
+    `source`: a trace from `model.trace(x)`, of which `layer` or its first with maps is taken, or an array
+    [height, width, maps] or [images, height, width, maps]. `example`: which of the images. At most `limit` are drawn.
+
+    >>> import numpy
+    >>> feature_maps(numpy.ones((6, 6, 4))).get_title("left")
+    '4 maps of 6 × 6'
+    """
+    array, name = layer_value(source, layer, "activation", (3, 4), "[images, height, width, maps]")
+    if array.ndim == 3 and name:
+        raise ShapeError(
+            f"{name} has the shape {show_shape(array.shape)}; feature maps are [images, height, width, maps]"
+        )
+    maps = array if array.ndim == 3 else of_example(array, example, name or "feature maps")
+    height, width, count = maps.shape
+    tiles = numpy.moveaxis(maps, 2, 0)[:limit]
+    silent = int((tiles == 0).all((1, 2)).sum())
+    title = f"{name}{': ' if name else ''}{_first(len(tiles), count)}maps of {height} × {width}"
+    title += f"; {silent} find nothing" if silent else ""
+    largest = float(numpy.abs(tiles).max()) or 1.0
+    return _mosaic(tiles, title, ax, largest, DIVERGING if tiles.min() < 0 else SEQUENCE, "activation")
+
+
+def _first(shown: int, count: int) -> str:
+    return f"{count} " if shown == count else f"the first {shown} of {count} "
+
+
+def _kernel(source: Any, layer: str | None) -> tuple[Array, str]:
+    if not hasattr(source, "get_weights"):
+        return numbers(source, "filters", 4), ""
+    kernels = {
+        name.rpartition("/")[0]: one.value
+        for name, one in names(source).items()
+        if name.endswith("/kernel") and one.value.ndim == 4
+    }
+    if not kernels:
+        raise ArgumentError(
+            "the model has no two-dimensional convolution. Its layers: "
+            f"{', '.join(f'{one.name} ({type(one).__name__})' for one in source.layers)}"
+        )
+    chosen = next(iter(kernels)) if layer is None else layer
+    return numbers(look_up("convolution", kernels, chosen), chosen, 4), chosen
+
+
+def _mosaic(
+    tiles: Array, title: str, ax: Axes | None, largest: float = 1.0, shades: tuple[str, ...] = (), label: str = ""
+) -> Axes:
+    """Tiles side by side in one image: [tiles, height, width], or in colour [tiles, height, width, 3]."""
+    count, height, width = tiles.shape[:3]
+    columns = min(count, int(numpy.ceil(numpy.sqrt(count * 1.6))))
+    rows = -(-count // columns)
+    zoom = max(1, round(24 / max(height, width)))  # small tiles need finer gaps than a pixel
+    gap = max(1, round(_GAP * zoom * width))
+    tall, wide = zoom * height + gap, zoom * width + gap
+    canvas = numpy.full((rows * tall - gap, columns * wide - gap, *tiles.shape[3:]), numpy.nan)
+    for i, tile in enumerate(tiles):
+        top, left = i // columns * tall, i % columns * wide
+        canvas[top : top + zoom * height, left : left + zoom * width] = tile.repeat(zoom, 0).repeat(zoom, 1)
+    scale = 0.62 if max(height, width) < 20 else 0.95
+    ax = axes(ax, (max(scale * columns + 0.9, 3.4), scale * rows + 0.7))
+    if tiles.ndim == 4:
+        ax.imshow(numpy.nan_to_num(canvas, nan=1.0), interpolation="nearest")
+    else:
+        low = -largest if shades == DIVERGING else 0.0
+        shown = ax.imshow(canvas, cmap=colours(shades), vmin=low, vmax=largest, interpolation="nearest")
+        bar = ax.figure.colorbar(shown, ax=ax, pad=0.02, aspect=18, shrink=0.85)
+        bar.set_label(label)
+        bar.outline.set_visible(False)
+    bare(ax)
+    dress(ax, title, lines="")
+    return ax
