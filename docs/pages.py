@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from pellucid.errors import PellucidError
 
 HERE = Path(__file__).parent
+DPI, COLOURS = 110, 128  # of pictures
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"[-+−]?\d[\d,.]*(e[-+]?\d+)?")
 _AFTER = re.compile(
@@ -98,7 +99,11 @@ def draw(value: Any, path: Path) -> None:
         return
     while not hasattr(value, "savefig"):
         value = value.figure if hasattr(value, "figure") else value[0]  # axes, or several of them
-    value.savefig(path, dpi=120, bbox_inches="tight", pil_kwargs={"optimize": True})
+    value.savefig(path, dpi=DPI, bbox_inches="tight", pad_inches=0.15)
+    if path.suffix == ".png":  # in few colours: a third of the size
+        from PIL import Image
+
+        Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def rewrite(page: Path) -> None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "Tell how good a model's predictions for a table are.",
     "predict": "Predict the target for each row of a table, as CSV.",
     "describe": "Show what the columns of a table mean, or what is in a model.",
+    "plot": "Draw learning curves, confusion matrix, ROC curve, predictions or residuals.",
     "explain": "Show how a prediction comes about, layer by layer, with all numbers.",
     "diagram": "Draw a picture of a network: neurons, weights, and the values of one row.",
     "doctor": "Look for what may go wrong when a network learns from a table.",

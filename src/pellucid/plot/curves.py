@@ -8,6 +8,7 @@ from typing import Any
 import numpy
 
 from pellucid.errors import ArgumentError, DataError
+from pellucid.explain.forward_text import number
 from pellucid.nn.registry import look_up
 from pellucid.plot.figure import BLUE, COLOURS, GREY, ORANGE, Axes, axes, dress, logarithmic, note, styled
 
@@ -41,13 +42,20 @@ def learning_curves(history: Any, figure: str = "loss", ax: Axes | None = None, 
         title = _one_run(ax, curves, figure)
     else:
         title = _several_runs(ax, runs, figure)
-    if scale == "log" or (scale == "auto" and all(_falls_far(curves[figure]) for curves in runs.values())):
+    if scale == "log" or (scale == "auto" and all(_falls_far(_shown(curves, figure)) for curves in runs.values())):
         logarithmic(ax.yaxis)
     dress(ax, title, "epoch", figure.replace("_", " ") + (", logarithmic" if ax.get_yscale() == "log" else ""))
     ax.xaxis.get_major_locator().set_params(integer=True)
+    if ax.get_yscale() == "linear" and max(map(abs, ax.get_ylim())) >= 10_000:
+        ax.yaxis.set_major_formatter("{x:,.0f}")
     if ax.get_legend_handles_labels()[0]:
         ax.legend()
     return ax
+
+
+def _shown(curves: Curves, figure: str) -> list[float]:
+    """What counts: validation, where there was any."""
+    return curves.get(f"val_{figure}", curves[figure])
 
 
 def _falls_far(values: Sequence[float]) -> bool:
@@ -58,7 +66,7 @@ def _one_run(ax: Axes, curves: Curves, figure: str) -> str:
     train, held = curves[figure], curves.get(f"val_{figure}")
     if held is None:
         ax.plot(_epochs(train, train), train, color=BLUE, label="rows trained on", **_marks(train))
-        return f"{figure} by epoch: from {train[0]:.4g} to {train[-1]:.4g}"
+        return f"{figure} by epoch: from {_rounded(train[0])} to {_rounded(train[-1])}"
     ax.plot(_epochs(train, train), train, color=GREY, linewidth=1.5, label="rows trained on", **_marks(train))
     at = _epochs(train, held)
     ax.plot(at, held, color=BLUE, label="rows held out (validation)", **_marks(held))
@@ -68,7 +76,9 @@ def _one_run(ax: Axes, curves: Curves, figure: str) -> str:
     best = int(numpy.nanargmin(judged))
     ax.plot(at[best], held[best], "o", color=ORANGE, markersize=6, zorder=3)
     middle = numpy.mean(numpy.array([*train, *held])[numpy.isfinite([*train, *held])])
-    note(ax, f"epoch {at[best]}: {held[best]:.4g}", (at[best], held[best]), (0, 26 if held[best] < middle else -26))
+    note(
+        ax, f"epoch {at[best]}: {_rounded(held[best])}", (at[best], held[best]), (0, 26 if held[best] < middle else -26)
+    )
     return f"{figure}: lowest in validation after epoch {at[best]}" if figure == "loss" else (
         f"{figure}; the validation loss is lowest after epoch {at[best]}"
     )  # fmt: skip
@@ -77,13 +87,16 @@ def _one_run(ax: Axes, curves: Curves, figure: str) -> str:
 def _several_runs(ax: Axes, runs: Mapping[str, Curves], figure: str) -> str:
     for i, (name, curves) in enumerate(runs.items()):
         colour = COLOURS[i % len(COLOURS)]
-        train, held = curves[figure], curves.get(f"val_{figure}")
-        shown = train if held is None else held
+        train, held, shown = curves[figure], curves.get(f"val_{figure}"), _shown(curves, figure)
         ax.plot(_epochs(train, shown), shown, color=colour, label=name, **_marks(shown))
         if held is not None:
             ax.plot(_epochs(train, train), train, color=colour, linewidth=1.1, linestyle=(0, (4, 2)), alpha=0.8)
     validated = any(f"val_{figure}" in curves for curves in runs.values())
     return f"{figure} of {len(runs)} runs" + (": validation, and training dashed" if validated else " in training")
+
+
+def _rounded(value: float) -> str:
+    return number(float(f"{value:.4g}"))
 
 
 def _epochs(train: Sequence[float], values: Sequence[float]) -> list[int]:

@@ -16,7 +16,7 @@ from pellucid.plot import plane as planes
 from pellucid.plot.figure import INK, MAGENTA, ORANGE, Axes, dress, grid, logarithmic, styled
 from pellucid.plot.inputs import Array
 from pellucid.plot.plane import Loss
-from pellucid.plot.surface import draw_path, draw_surface, dress_surface
+from pellucid.plot.surface import draw_path, draw_surface, dress_surface, name_point
 
 COLOURS = (ORANGE, "#F2C230", MAGENTA, "#19B5A5", INK)  # to be told apart on blue, and on white
 _CEILING = 4.0  # times the loss of the start: what is drawn of a run that goes up
@@ -191,7 +191,7 @@ def _draw(model: Any, x: Array, y: Array, runs: Mapping[str, tuple[Run, str]], t
         right.plot(range(len(run.losses)), run.losses, color=colour, label=label)
     start = next(iter(paths.values()))[0]
     left.plot(*start, "o", color="white", markeredgecolor=INK, markersize=7, zorder=8)
-    left.annotate("start", start, (0, -13), textcoords="offset points", ha="center", fontsize=8.5, color=INK)
+    name_point(left, "start", start)
     dress_surface(left, "Every path begins at the same weights", plane.labels)
     values = numpy.concatenate([run.losses for run, _ in runs.values()])
     right.set_ylim(0.8 * max(float(numpy.nanmin(values)), 1e-9), min(float(numpy.nanmax(values)) * 1.1, ceiling))

@@ -36,11 +36,12 @@ def histograms(source: Any, part: str = "activation", ax: Any = None) -> Axes:
 
     `source`: a trace from `model.trace(x, y)`, a dict of arrays by layer, a model (for "weights"), a
     `callbacks.WeightPath`, or a dict of any of the first two by what the moment is called, such as "epoch 3".
-    `part`: "activation", "gradient", "weights", "weight_gradients", or what layers call a part, such as
-    "pre_activation". Gradients are drawn by their size |g|, on a logarithmic scale. Returns one axes per layer.
+    `part`: "activation", "gradient", "weights", "weight_gradients" (of both without biases), or what layers call a
+    part, such as "pre_activation". Gradients are drawn by their size |g|, on a logarithmic scale. Zeros are counted in
+    the title, not drawn. Returns one axes per layer.
 
     >>> [axes.get_title("left") for axes in histograms({"first": [0.0, 1.0], "second": [2.0, 4.0]})]
-    ['first: 0.5 ± 0.5', 'second: 3 ± 1']
+    ['first: 0.5 ± 0.5, 50% zero', 'second: 3 ± 1']
     """
     found = moments(source, part)
     kept = list(found)
@@ -51,10 +52,10 @@ def histograms(source: Any, part: str = "activation", ax: Any = None) -> Axes:
         if list(found[when]) != layers:
             raise ArgumentError(f"the moments have different layers: {', '.join(layers)} and {', '.join(found[when])}")
     sizes = "gradient" in part
-    made = grid(ax, len(layers), 3, (3.3, 2.3 if len(kept) == 1 else 2.7))
+    made = grid(ax, len(layers), 3 if len(layers) in (3, 5, 6, 9) else 4, (3.0, 2.1 if len(kept) == 1 else 2.7))
     for place, name in zip(made, layers, strict=True):
         _ridges(place, [numbers(found[when][name], name).ravel() for when in kept], kept, sizes)
-        dress(place, _spread(name, numpy.ravel(found[kept[-1]][name]), sizes), _axis(part), "", lines="")
+        dress(place, _spread(name, numpy.ravel(found[kept[-1]][name]), sizes), _axis(part), "", lines="", size=9)
         place.spines["left"].set_visible(False)
     if ax is None:
         what = part.replace("_", " ")
@@ -68,10 +69,11 @@ def _axis(part: str) -> str:
 
 
 def _spread(name: str, values: Array, sizes: bool) -> str:
-    if not sizes:
-        return f"{name}: {_short(values.mean())} ± {_short(values.std())}"
     zero = float((numpy.abs(values) < _TINY).mean())
-    return f"{name}: {_short(numpy.abs(values).mean())} on average" + (f", {zero:.0%} zero" if zero >= 0.005 else "")
+    end = f", {zero:.0%} zero" if zero >= 0.005 else ""
+    if sizes:
+        return f"{name}: {_short(numpy.abs(values).mean())} on average{end}"
+    return f"{name}: {_short(values.mean())} ± {_short(values.std())}{end}"
 
 
 def _short(value: float) -> str:
@@ -80,7 +82,8 @@ def _short(value: float) -> str:
 
 def _ridges(ax: Axes, rows: list[Array], names: list[str], sizes: bool) -> None:
     """One histogram per moment, each a little lower and in front of the one before."""
-    shown = [numpy.abs(row)[numpy.abs(row) >= _TINY] if sizes else row for row in rows]
+    shown = [row[numpy.abs(row) >= _TINY] for row in rows]
+    shown = [numpy.abs(row) for row in shown] if sizes else shown
     everything = numpy.concatenate(shown)
     if not len(everything):
         ax.text(0.5, 0.5, "all are zero", transform=ax.transAxes, ha="center", color=GREY)
@@ -98,10 +101,8 @@ def _ridges(ax: Axes, rows: list[Array], names: list[str], sizes: bool) -> None:
         base = step * (len(rows) - 1 - i)
         ax.fill_between(middle, base, base + count, facecolor=shade, alpha=0.85, linewidth=0, zorder=2 + i)
         ax.plot(middle, base + count, color="white", linewidth=0.8, zorder=2 + i)
-        if len(rows) > 1 and i in (0, len(rows) - 1):
-            ax.text(1.0, base, names[i], transform=ax.get_yaxis_transform(), fontsize=7.5, color=GREY, ha="right",
-                    va="bottom", zorder=20)  # fmt: skip
-    ax.set_yticks([])
+    ax.set_yticks([step * (len(rows) - 1), 0] if len(rows) > 1 else [], [names[0], names[-1]] if len(rows) > 1 else [])
+    ax.tick_params(axis="y", length=0, labelsize=7.5)
     ax.set_ylim(bottom=0)
     if sizes:
         logarithmic(ax.xaxis)
@@ -117,7 +118,7 @@ def gradient_flow(runs: Mapping[str, Any], ax: Axes | None = None) -> Axes:
     networks", 2010.
 
     >>> gradient_flow({"net": {"first": [0.3, -0.4], "second": [5.0]}}).lines[0].get_ydata()
-    [0.3535533905932738, 5.0]
+    array([0.35355339, 5.        ])
     """
     sizes = {str(name): _by_layer(run) for name, run in _named(runs).items()}
     ax = axes(ax, (6.0, 3.9))
@@ -138,8 +139,8 @@ def gradient_through_time(runs: Mapping[str, Any], layer: str | None = None, ax:
     """Draw how large the gradient of the loss is at each step of a sequence, for one recurrent net or several.
 
     Where it fades towards the first steps, the net cannot learn what they mean for the end. `runs`: by name, a trace
-    from `model.trace(x, y)`, of which the derivative with respect to the state h is taken, of `layer` or the first
-    recurrent one; or an array [batch, steps, units]. The size is √(mean g²).
+    from `model.trace(x, y)`, of which the derivative with respect to the memory is taken (the cell state c of an LSTM,
+    else the state h), of `layer` or the first recurrent one; or an array [batch, steps, units]. The size is √(mean g²).
     Source: Bengio, Simard, Frasconi, "Learning long-term dependencies with gradient descent is difficult", 1994.
 
     >>> import numpy
@@ -176,7 +177,11 @@ def _by_layer(run: Any) -> dict[str, float]:
 
 def _by_step(run: Any, layer: str | None) -> Array:
     if isinstance(run, Trace):
-        states = {name: one.gradients["h"] for name, one in run.layers.items() if "h" in one.gradients}
+        states = {
+            name: one.gradients["c" if "c" in one.gradients else "h"]
+            for name, one in run.layers.items()
+            if "h" in one.gradients
+        }
         if not states:
             raise ArgumentError(
                 "no layer of the trace has the gradient of a state through time; trace a recurrent net with labels: "

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from io import BytesIO
+from pathlib import Path
 from textwrap import fill
 from typing import Any, ParamSpec, TypeVar
 
 import numpy
 
-from pellucid.errors import ArgumentError
+from pellucid.data.atomic import replace
+from pellucid.errors import ArgumentError, UnknownNameError
 from pellucid.explain.colours import HIDDEN, INPUT, LIGHT, NEGATIVE, OUTPUT, POSITIVE, blend
 
 Axes = Any  # matplotlib.axes.Axes, or an array of them
@@ -138,7 +141,9 @@ def bare(ax: Axes, title: str = "") -> None:
 
 def headline(ax: Axes, text: str) -> None:
     """The title above all axes of a figure that this plot made."""
-    ax.ravel()[0].figure.suptitle(text, x=0.01, ha="left")
+    figure = ax.ravel()[0].figure
+    figure.suptitle(text, x=0.01, ha="left")
+    figure.get_layout_engine().set(h_pad=0.08)
 
 
 def note(ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], colour: str = ORANGE) -> None:
@@ -160,3 +165,19 @@ def ramp(count: int, name: Sequence[str] = (blend(LIGHT["paper"], BLUE, 0.4), BL
     """`count` colours from light to dark, for what happens one after another."""
     map_ = colours(name)
     return [map_(i / max(count - 1, 1)) for i in range(count)]
+
+
+def save(ax: Axes, path: str | Path, dpi: float = 150) -> None:
+    """Write the figure of some axes into a file, which is replaced whole: PNG, SVG, PDF, … by its suffix.
+
+    Raises `UnknownNameError` for another suffix, with those that there are.
+    """
+    figure = numpy.ravel(numpy.asarray(ax, object))[0].figure
+    known = sorted(figure.canvas.get_supported_filetypes())
+    suffix = Path(path).suffix.lower().removeprefix(".")
+    if suffix not in known:
+        raise UnknownNameError("suffix of a picture", suffix, known)
+    content = BytesIO()
+    figure.savefig(content, format=suffix, dpi=dpi, bbox_inches="tight", pad_inches=0.12)
+    pyplot().close(figure)
+    replace(path, [content.getbuffer()])

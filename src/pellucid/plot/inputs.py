@@ -76,9 +76,9 @@ def one_of(what: str, name: str, known: Sequence[str]) -> str:
 def layer_values(source: Any, part: str = "activation") -> dict[str, Array]:
     """Arrays by name: from a mapping of them, of a model its weights, or of a trace a part of every layer.
 
-    `part`: "activation", "gradient" (of the loss with respect to the activation), "weights", "weight_gradients", or
-    what a layer calls one of its parts, such as "pre_activation". Layers without it are left out. Raises
-    `ArgumentError` where no layer has it, with what there is.
+    `part`: "activation", "gradient" (of the loss with respect to the activation), "weights" or "weight_gradients"
+    (without biases), or what a layer calls one of its parts, such as "pre_activation". Layers without it are left out.
+    Raises `ArgumentError` where no layer has it, with what there is.
     """
     if isinstance(source, Mapping):
         found = {str(name): numbers(value, str(name)) for name, value in source.items()}
@@ -91,7 +91,7 @@ def layer_values(source: Any, part: str = "activation") -> dict[str, Array]:
             hint = "; model.trace(x, y) with labels y has gradients" if "gradient" in part else ""
             raise ArgumentError(f"no layer of the trace has {part!r}{hint}. There is: {', '.join(there)}")
     elif hasattr(source, "get_weights") and part == "weights":
-        found = {name: numbers(one.value, name) for name, one in names(source).items()}
+        found = {name: numbers(one.value, name) for name, one in names(source).items() if len(one.shape) > 1}
     else:
         raise ArgumentError(
             f"{part}: expected arrays by layer name, or a trace from model.trace(x, y), got {type(source).__name__}"
@@ -109,7 +109,10 @@ def moments(source: Any, part: str) -> dict[str, dict[str, Array]]:
     if hasattr(source, "steps") and hasattr(source, "weights"):
         labels = [f"{layer.name}/{one.name}" for layer in source.model.layers for one in layer.variables]
         pairs = zip(source.steps, source.weights, strict=True)
-        return {str(step): dict(zip(labels, weights, strict=True)) for step, weights in pairs}
+        return {
+            str(step): {name: one for name, one in zip(labels, weights, strict=True) if one.ndim > 1}
+            for step, weights in pairs
+        }
     return {"": layer_values(source, part)}
 
 
@@ -147,7 +150,11 @@ def names(model: Any) -> dict[str, Any]:
 def _parts(layer: LayerTrace, part: str) -> list[tuple[str, Array]]:
     if part in ("weights", "weight_gradients"):
         weights: dict[str, Array] = getattr(layer, part)
-        return [(f"{layer.name}/{name}", numpy.asarray(value, numpy.float64)) for name, value in weights.items()]
+        return [
+            (f"{layer.name}/{name}", numpy.asarray(value, numpy.float64))
+            for name, value in weights.items()
+            if value.ndim > 1
+        ]
     values = {**layer.gates, **layer.values}
     value = layer.gradients.get("activation") if part == "gradient" else values.get(part)
     return [] if value is None else [(layer.name, numpy.asarray(value, numpy.float64))]

@@ -107,8 +107,8 @@ def _coloured(ax: Axes, points: Array, labels: Array, classes: Sequence[Any] | N
     for place, label in enumerate(found):
         mine = points[labels == label]
         ax.scatter(*mine.T, s=size, color=shades[place], alpha=0.75, linewidths=0, zorder=2)
-    halo = [withStroke(linewidth=3, foreground="white")]
-    middle = {"ha": "center", "va": "center", "fontsize": 11, "fontweight": "bold", "path_effects": halo, "zorder": 5}
+    halo = [withStroke(linewidth=4, foreground="white")]
+    middle = {"ha": "center", "va": "center", "fontsize": 14, "fontweight": "bold", "path_effects": halo, "zorder": 5}
     for place, label in enumerate(found):
         name = str(classes[int(label)]) if classes is not None and not isinstance(label, str) else str(label)
         ax.text(*numpy.median(points[labels == label], 0), name, color=shades[place], **middle)

@@ -36,7 +36,7 @@ def decision_regions(
 
     >>> x, y = [[0.0, 0.0], [1.0, 1.0]], [0, 1]
     >>> decision_regions(lambda x: x[:, 0], x, y).get_title("left")
-    'Decision regions: 2 of 2 examples right (100.0%)'
+    'Decision regions: 2 of 2 right (100.0%)'
     """
     one_of("kind of regions", kind, KINDS)
     given = list(x) if isinstance(x, Mapping) else None
@@ -64,7 +64,7 @@ def decision_regions(
         truth = labels(y, "y")
         same_rows(x=points, y=truth)
         right = _examples(ax, points, places(truth, known, "y"), _chances(model, points, given).argmax(1), known)
-        title += f": {right:,} of {len(truth):,} examples right ({right / len(truth):.1%})"
+        title += f": {right:,} of {len(truth):,} right ({right / len(truth):.1%})"
     ax.set(xlim=(a[0], a[-1]), ylim=(b[0], b[-1]))
     dress(ax, title, str(names[0]), str(names[1]), lines="")
     return ax
@@ -116,18 +116,15 @@ def _regions(ax: Axes, a: Array, b: Array, chances: Array, kind: str, known: Seq
 
 def _examples(ax: Axes, points: Array, truth: Array, answer: Array, known: Sequence[Any]) -> int:
     """The examples by their true class, those that are wrong with a ring; how many are right."""
-    size = 26 if len(points) <= 400 else 12
+    size, ring = (70, 2.0) if len(points) <= 50 else (26, 1.4) if len(points) <= 400 else (9, 0.7)
     wrong = answer != truth
-    for place, name in enumerate(known):
-        mine = truth == place
-        if not mine.any():
-            continue
+    handles = []
+    for place in range(len(known)):
+        mine, colour = truth == place, COLOURS[place % len(COLOURS)]
         edges = [INK if bad else "white" for bad in wrong[mine]]
-        widths = numpy.where(wrong[mine], 1.4, 0.6)
-        ax.scatter(*points[mine].T, s=size, color=COLOURS[place % len(COLOURS)], edgecolors=edges, linewidths=widths,
-                   label=str(name), zorder=3)  # fmt: skip
-    legend = ax.legend(title="true class", frameon=True, facecolor="white", framealpha=0.9, edgecolor=LINES, fontsize=8,
-                       title_fontsize=8)  # fmt: skip
-    for handle in legend.legend_handles:
-        handle.set_edgecolor("white")
+        widths = numpy.where(wrong[mine], ring, min(ring, 1.2) / 2)
+        ax.scatter(*points[mine].T, s=size, color=colour, edgecolors=edges, linewidths=widths, zorder=3)
+        handles.append(ax.scatter([], [], s=34, color=colour, edgecolors="white"))
+    ax.legend(handles, list(map(str, known)), title="true class", frameon=True, facecolor="white", framealpha=0.9,
+              edgecolor=LINES, fontsize=8, title_fontsize=8)  # fmt: skip
     return int((~wrong).sum())

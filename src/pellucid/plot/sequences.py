@@ -28,15 +28,16 @@ def gates(
 ) -> Axes:
     """Draw the gates and states of a recurrent layer along one sequence: a row per unit, a column per step.
 
-    Gates go from 0 (closed, white) to 1 (open, blue), candidates and states from negative (red) to positive (blue).
-    Units stand in the order of their mean forget, or update, gate: those that remember longest on top.
+    Gates go from 0 (closed, white) to 1 (open, blue); in brackets, how far they are open on average. Candidates and
+    states go from negative (red) to positive (blue). Units stand in the order of their mean forget, or update, gate:
+    those that remember longest on top.
     `source`: a trace from `model.trace(x)`, of which `layer` or its first recurrent layer is taken, or a dict of arrays
     [batch, steps, units] or [steps, units] by name, such as those of `trace[layer].gates`. `labels`: what each step is.
     Returns one axes per gate and state. Source: Hochreiter and Schmidhuber 1997; Gers, Schmidhuber, Cummins 2000.
 
     >>> import numpy
     >>> [axes.get_title("left") for axes in gates({"f": numpy.full((5, 3), 0.9)})]
-    ['forget gate: what is kept, 0.90 open on average']
+    ['forget gate: what is kept (0.90)']
     """
     found, name = _gates(source, layer)
     arrays = {}
@@ -56,11 +57,11 @@ def gates(
         shown = place.imshow(array[:, order].T, aspect="auto", interpolation="nearest", cmap=shades, **ends)
         bar = place.figure.colorbar(shown, ax=place, pad=0.02, aspect=14)
         bar.outline.set_visible(False)
-        mean = f", {array.mean():.2f} open on average" if is_gate else ""
+        mean = f" ({array.mean():.2f})" if is_gate else ""
         dress(place, _WORDS.get(label, label) + mean, "step" if labels is None else "", "unit", lines="", size=9)
         place.spines[:].set_visible(False)
         place.set_yticks([])
-        _steps(place.xaxis, labels, steps)
+        _steps(place.xaxis, labels, steps, turned=True)
     if ax is None and name:
         headline(made, f"{name}: gates and states, step by step")
     return made
@@ -77,7 +78,7 @@ def _gates(source: Any, layer: str | None) -> tuple[Mapping[str, Any], str]:
             )
         source = look_up("recurrent layer", known, next(iter(known)) if layer is None else layer)
     if isinstance(source, LayerTrace):
-        states = {label: value for label, value in source.parts.items() if label in ("c", "h")}
+        states = {label: value for label, value in sorted(source.parts.items()) if label in ("c", "h")}
         return {**source.gates, **states}, source.name
     if not isinstance(source, Mapping) or not source:
         raise ArgumentError(f"give a trace, or a dict of gates by name, got {type(source).__name__}")
@@ -116,9 +117,10 @@ def attention(
     keys = queries if keys is None and rows == columns else keys
     size = min(max(0.19 * max(rows, columns) + 1.0, 3.0), 6.0)
     made = grid(ax, len(chosen), 4 if len(chosen) > 3 else 3, (size, size))
+    largest = max(float(heads[chosen].max()), 1e-6)
     for place, number in zip(made, chosen, strict=True):
         one = heads[number]
-        shown = place.imshow(one, cmap=colours(SEQUENCE), vmin=0, vmax=max(float(one.max()), 1e-6))
+        shown = place.imshow(one, cmap=colours(SEQUENCE), vmin=0, vmax=largest)
         title = f"head {number}: " if array.ndim > 2 else ""
         if rows == columns:
             away = numpy.abs(numpy.arange(rows)[:, None] - numpy.arange(columns))

@@ -224,10 +224,22 @@ def draw_path(
     marks = {"marker": "o", "markersize": 3.2} if len(run) <= 60 else {}
     ax.plot(*flat, color=colour, linewidth=1.8, path_effects=halo, zorder=6, label=label or None, **marks)
     if ends:
-        start, stop = ([part[i : i + 1] for part in flat] for i in (0, len(run) - 1))
-        ax.plot(*start, "o", color="white", markeredgecolor=INK, markersize=7, zorder=8, label="start")
-        ax.plot(*stop, "*", color=colour, markeredgecolor="white", markersize=15, zorder=8, label="end")
-        ax.legend(loc="best", labelcolor=INK, frameon=True, facecolor="white", framealpha=0.85, edgecolor=LINES)
+        for at, word, marker in ((0, "start", "o"), (len(run) - 1, "end", "*")):
+            spot = [part[at : at + 1] for part in flat]
+            fill = "white" if marker == "o" else colour
+            edge = INK if marker == "o" else "white"
+            ax.plot(*spot, marker, color=fill, markeredgecolor=edge, markersize=7 if marker == "o" else 15, zorder=8)
+            if height is None:
+                name_point(ax, word, run[at])
+
+
+def name_point(ax: Axes, word: str, at: Array) -> None:
+    """A word under a point of a map."""
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=2.5, foreground="white")]
+    place = {"textcoords": "offset points", "ha": "center", "fontsize": 8.5, "zorder": 9}
+    ax.annotate(word, at, (0, -15), color=INK, path_effects=halo, **place)
 
 
 def dress_surface(ax: Axes, title: str, labels: tuple[str, str]) -> None:

@@ -1,0 +1,100 @@
+"""Filters and feature maps: the numbers stand in the picture where they should."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pytest
+
+import pellucid as pl
+from pellucid import plot
+from pellucid.errors import ArgumentError, ShapeError, UnknownNameError
+
+random = numpy.random.default_rng(0)
+
+
+def network() -> Any:
+    return pl.Sequential(
+        [
+            pl.layers.Conv2D(4, 3, activation="relu", input_shape=(12, 12, 1), name="first"),
+            pl.layers.Conv2D(6, (3, 2), name="second"),
+            pl.layers.Flatten(),
+            pl.layers.Dense(2, name="last"),
+        ],
+        seed=0,
+    )
+
+
+def tiles(ax: Any, count: int, height: int, width: int) -> list[numpy.ndarray]:
+    """The tiles of a mosaic, each pixel once; between two of them the picture is empty."""
+    canvas = numpy.ma.filled(ax.images[0].get_array().astype(float), numpy.nan)
+    columns = numpy.flatnonzero(numpy.isfinite(canvas[0]))
+    rows = numpy.flatnonzero(numpy.isfinite(canvas[:, 0]))
+    starts = lambda places: places[numpy.flatnonzero(numpy.diff(places, prepend=-2) > 1)]  # noqa: E731
+    found = []
+    for top in starts(rows):
+        for left in starts(columns):
+            zoom = round(24 / max(height, width)) or 1
+            found.append(canvas[top : top + zoom * height : zoom, left : left + zoom * width : zoom])
+    return found[:count]
+
+
+def test_filters_over_one_channel() -> None:
+    kernel = random.normal(size=(5, 5, 1, 7))
+    ax = plot.filters(kernel)
+    for i, tile in enumerate(tiles(ax, 7, 5, 5)):
+        numpy.testing.assert_allclose(tile, kernel[:, :, 0, i])
+    low, high = ax.images[0].get_clim()
+    assert -low == high == numpy.abs(kernel).max()
+
+
+def test_filters_over_several_channels_show_the_strongest() -> None:
+    model = network()
+    kernel = model.get_layer("second").get_weights()[0]
+    ax = plot.filters(model, "second")
+    assert ax.get_title("left").replace("\n", " ").startswith("second: 6 filters of 3 × 2 over 4 channels")
+    for i, tile in enumerate(tiles(ax, 6, 3, 2)):
+        strongest = (kernel[..., i] ** 2).sum((0, 1)).argmax()
+        numpy.testing.assert_allclose(tile, kernel[:, :, strongest, i])
+
+
+def test_filters_over_colours_are_coloured() -> None:
+    kernel = random.normal(size=(3, 3, 3, 4))
+    image = plot.filters(kernel).images[0].get_array()
+    assert image.shape[2] == 3
+    numpy.testing.assert_allclose(image[0, 0], 0.5 + kernel[0, 0, :, 0] / (2 * numpy.abs(kernel[..., 0]).max()))
+
+
+def test_feature_maps_of_a_trace() -> None:
+    trace = network().trace(random.normal(size=(3, 12, 12, 1)))
+    ax = plot.feature_maps(trace, example=2)
+    assert ax.get_title("left").replace("\n", " ").startswith("first: 4 maps of 10 × 10")
+    for i, tile in enumerate(tiles(ax, 4, 10, 10)):
+        numpy.testing.assert_allclose(tile, trace["first"].activation[2, :, :, i], rtol=1e-6)
+    assert ax.images[0].get_clim()[0] == 0
+    assert plot.feature_maps(trace, "second").images[0].get_clim()[0] < 0  # without an activation
+
+
+def test_maps_that_find_nothing_are_counted_and_many_are_cut() -> None:
+    maps = numpy.zeros((4, 4, 90))
+    maps[:, :, :50] = 1.0
+    title = plot.feature_maps(maps, limit=60).get_title("left").replace("\n", " ")
+    assert title == "the first 60 of 90 maps of 4 × 4; 10 find nothing"
+
+
+def test_what_does_not_suit_is_refused() -> None:
+    dense = pl.Sequential([pl.layers.Dense(2, input_shape=(3,), name="only")])
+    with pytest.raises(ArgumentError, match=r"no two-dimensional convolution. Its layers: only \(Dense\)"):
+        plot.filters(dense)
+    with pytest.raises(UnknownNameError, match="Known: first, second"):
+        plot.filters(network(), "third")
+    with pytest.raises(ShapeError, match=r"There is: only \[2, 2\]"):
+        plot.feature_maps(dense.trace(numpy.ones((2, 3))))
+    trace = network().trace(numpy.ones((3, 12, 12, 1)))
+    with pytest.raises(UnknownNameError, match=r"Known: first, second$"):
+        plot.feature_maps(trace, "last")
+    with pytest.raises(ArgumentError, match="example 5 of 3, counted from 0 to 2"):
+        plot.feature_maps(trace, example=5)
+    with pytest.raises(ShapeError, match="4 axes"):
+        plot.filters(numpy.ones((3, 3)))
