@@ -94,12 +94,15 @@ def matches(expected: str, printed: str, numbers: bool) -> bool:
 def draw(value: Any, path: Path) -> None:
     """Save what a block shows."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    from matplotlib import pyplot
+
     if path.suffix == ".svg" and hasattr(value, "save"):
         value.save(path)
         return
     while not hasattr(value, "savefig"):
         value = value.figure if hasattr(value, "figure") else value[0]  # axes, or several of them
     value.savefig(path, dpi=DPI, bbox_inches="tight", pad_inches=0.15)
+    pyplot.close(value)
     if path.suffix == ".png":  # in few colours: a third of the size
         from PIL import Image
 

@@ -55,7 +55,11 @@ def test_page(page: Path, folder: Path) -> None:
     if page.name == "README.md" and not find_spec("pellucid._native"):
         pytest.skip("training with the defaults takes minutes without the engine")
     downloaded = set(re.findall(r"datasets\.(\w+)", text)) - {"housing"}
-    if (page.parent.name == "networks" or page.name == "gallery.md") and downloaded and not os.environ.get("PELLUCID_DATA"):
+    if (
+        (page.parent.name == "networks" or page.name == "gallery.md")
+        and downloaded
+        and not os.environ.get("PELLUCID_DATA")
+    ):
         pytest.skip(f"the data are not here: {downloaded}")
     if any(block.picture for block in blocks(text)):
         pytest.importorskip("matplotlib").use("Agg")
