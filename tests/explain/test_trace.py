@@ -251,6 +251,33 @@ def test_branches_shared_layers_and_nested_networks() -> None:
         numpy.testing.assert_allclose(one, two, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("activation", "loss", "units", "labels"),
+    [
+        ("sigmoid", "binary_crossentropy", 1, [1, 0, 1]),
+        ("softmax", "sparse_categorical_crossentropy", 3, [2, 0, 1]),
+        ("softmax", "categorical_crossentropy", 3, numpy.eye(3)),
+        ("softmax", "kl_divergence", 3, numpy.eye(3) * 0.5 + 0.5 / 3),
+    ],
+)
+def test_the_derivative_by_an_output_that_cross_entropy_passes_over(
+    activation: str, loss: str, units: int, labels: Any
+) -> None:
+    model = pellucid.Sequential([pellucid.Input((2,)), layers.Dense(units, activation, name="out")], seed=0)
+    model.compile("sgd", loss)
+    x = DRAW.normal(size=(3, 2)).astype("float32")
+    trace = model.trace(x, labels, exact=True)
+    p = trace["out"].activation
+    truth = numpy.eye(3)[labels] if loss.startswith("sparse") else numpy.reshape(labels, p.shape).astype(float)
+    expected = -truth / p / 3 if units > 1 else (-truth / p + (1 - truth) / (1 - p)) / 3
+    if "categorical" in loss:  # which divides ŷ by its sum before the logarithm
+        expected += 1 / 3
+    numpy.testing.assert_allclose(trace["out"].gradient(), expected, rtol=1e-6)
+    slopes = trace["out"].gradient("pre_activation")
+    through = p * (expected - (p * expected).sum(-1, keepdims=True)) if units > 1 else expected * p * (1 - p)
+    numpy.testing.assert_allclose(slopes, through, rtol=1e-6, atol=1e-12)
+
+
 def test_embedding_and_attention() -> None:
     ids = pellucid.Input((6,), dtype="int32")
     x = layers.Embedding(9, 4, mask_zero=True, name="vectors")(ids)
@@ -292,6 +319,7 @@ def test_text_html_and_json() -> None:
     row = next(line for line in lines if "pre_activation" in line)
     assert row.split()[:2] == ["dense", "(Dense)"] or "2 × 4" in row
     assert trace._repr_html_().count("<tr>") == len(lines) - 2
+    assert trace.title == "What each layer makes of 2 examples"
     document = json.loads(json.dumps(trace.to_json()))
     assert document["layers"][0]["values"]["activation"] == trace["dense"].activation.tolist()
     assert "∂" not in model.trace(x).text()

@@ -6,7 +6,6 @@ cell states, attention scores, means) and its weights; with labels also the deri
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +19,9 @@ from pellucid.errors import UnknownNameError
 from pellucid.execute.program import Executor
 from pellucid.explain.numbers import columns, number
 from pellucid.explain.opened import Opened, OpenLayer
+from pellucid.explain.page import escape, table
 from pellucid.explain.recurrence import Arrays, Recurrence, Values, recurrences
+from pellucid.explain.rendered import Rendered
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +67,8 @@ class LayerTrace:
         return {"name": self.name, "kind": self.kind, **{name: plain(arrays) for name, arrays in named.items()}}
 
 
-@dataclass(frozen=True, eq=False)
-class Trace:
+@dataclass(frozen=True, eq=False, repr=False)
+class Trace(Rendered):
     """What a network made of some examples: `layers` by name, in the order of computation, the second use of a shared
     layer as "name@2", layers inside of others as "outer/inner".
 
@@ -98,6 +99,11 @@ class Trace:
     def __len__(self) -> int:
         return len(self.layers)
 
+    @property
+    def title(self) -> str:
+        rows = len(next(iter(self.inputs.values())))
+        return f"What each layer makes of {rows} example{'s' * (rows != 1)}"
+
     @cached_property
     def _rows(self) -> list[list[str]]:
         """One row per value: layer, what, shape, how far values reach, how far derivatives reach."""
@@ -119,20 +125,15 @@ class Trace:
     def text(self) -> str:
         """A table of all values: shapes, and how far they and the derivatives of the loss reach."""
         width = len(self._head)
-        table = columns([self._head, *(row[:width] for row in self._rows)], indent="", left=(0, 1))
-        return table if self.loss is None else f"loss: {number(self.loss)}\n\n{table}"
+        lines = columns([self._head, *(row[:width] for row in self._rows)], indent="", left=(0, 1))
+        return lines if self.loss is None else f"loss: {number(self.loss)}\n\n{lines}"
 
-    def html(self) -> str:
-        """The same table as a piece of HTML."""
+    def body(self) -> str:
+        """The same table as HTML."""
         width = len(self._head)
-        lines = [_line(self._head, "th"), *(_line(row[:width], "td") for row in self._rows)]
-        loss = "" if self.loss is None else f"<p>loss: {number(self.loss)}</p>\n"
-        return f'{loss}<table class="trace">\n' + "\n".join(lines) + "\n</table>"
-
-    _repr_html_ = html
-
-    def __str__(self) -> str:
-        return self.text()
+        loss = "" if self.loss is None else f'<p class="lead">loss: {number(self.loss)}</p>\n'
+        rows = ([escape(cell) for cell in row[:width]] for row in self._rows)
+        return loss + table(rows, self._head, left=(0, 1))
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -220,10 +221,6 @@ def _reach(value: numpy.ndarray, gradient: numpy.ndarray | None) -> list[str]:
     if not value.size:
         return [shape, "", "", "", *ends]
     return [shape, number(float(value.min())), number(float(value.mean())), number(float(value.max())), *ends]
-
-
-def _line(cells: Sequence[str], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 def plain(arrays: Mapping[str, numpy.ndarray]) -> dict[str, Any]:

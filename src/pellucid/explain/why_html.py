@@ -58,9 +58,10 @@ def _columns(share: Share) -> str:
 def _tokens(share: Share) -> str:
     most = float(abs(share.contributions).max()) or 1.0
     words = []
-    for label, value in zip(share.labels, share.contributions.ravel().tolist(), strict=True):
+    count = max((i for i, label in enumerate(share.labels, 1) if label), default=0)  # padding follows
+    for label, value in zip(share.labels[:count], share.contributions.ravel().tolist(), strict=False):
         colour = POSITIVE if value > 0 else NEGATIVE
-        strength = round(85 * (abs(value) / most) ** 0.8)
+        strength = round(62 * (abs(value) / most) ** 0.8)
         style = f"background:color-mix(in srgb,{colour} {strength}%,transparent);padding:.1em .28em;border-radius:4px"
         words.append(f'<span style="{style}" title="{escape(signed(value))}">{escape(label or "␣")}</span>')
     ranked, _, _ = largest(share, 10)

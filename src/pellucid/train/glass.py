@@ -43,7 +43,8 @@ class Glass:
         if training and y is None:
             raise ArgumentError("a step of training needs labels; give y beside x")
         model = cast("Model", self)
-        return trace(open_model(model, x, y, sample_weight, training), None if exact else model.executor)
+        opened = open_model(model, x, y, sample_weight, training, outputs=True)
+        return trace(opened, None if exact else model.executor)
 
     def diagram(
         self,

@@ -12,19 +12,26 @@ from pellucid.core.random import make_key
 from pellucid.data import batches
 from pellucid.errors import StateError
 from pellucid.explain.opened import Opened, derivatives_of, layers_of, openable
-from pellucid.train.step import Signature, make_forward, make_goal
+from pellucid.train.step import Signature, by_outputs, make_forward, make_goal
 
 if TYPE_CHECKING:
     from pellucid.train.model import Model
 
 
 def open_model(
-    model: Model, x: Any, y: Any = None, sample_weight: Any = None, training: bool = False, unrolled: bool = False
+    model: Model,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    training: bool = False,
+    unrolled: bool = False,
+    outputs: bool = False,
 ) -> Opened:
     """The network of a model on these examples; with labels also the loss and its derivatives.
 
     With `training` it is opened as the next step of `fit` would use it on them: dropout draws as it will, and `updates`
     are what the optimizer will write. `unrolled`: with every step of a recurrent layer as values of their own.
+    `outputs`: with the derivative of the loss by outputs that cross-entropy passes over, to read the sums behind them.
     """
     if not model.built:
         raise StateError("the network is not built; add Input(shape=…) first, or call fit before")
@@ -32,10 +39,10 @@ def open_model(
         arrays = model.inputs_of(x)
         rows = batches.same_rows({"features": arrays})
         signature = Signature(rows, tuple(one.shape[1:] for one in arrays))
-        inputs, outputs, construction = make_forward(model, signature, unrolled)
-        layers = layers_of(construction.calls, order(outputs))
+        inputs, made, construction = make_forward(model, signature, unrolled)
+        layers = layers_of(construction.calls, order(made))
         feeds = _feeds(model, [*inputs, *construction.keys], arrays)
-        return Opened(_named(model.input_names, inputs), _named(model.output_names, outputs), layers, feeds)
+        return Opened(_named(model.input_names, inputs), _named(model.output_names, made), layers, feeds)
     data = model.examples(x, y, sample_weight)
     objective = model.need_objective()
     if training:
@@ -45,6 +52,8 @@ def open_model(
     parameters = model.trainable_variables
     weights = [parameter.tensor for parameter in parameters]
     derivatives = derivatives_of(goal.loss, [goal.loss, *openable(goal.loss, goal.inputs, layers), *weights])
+    if outputs:
+        derivatives = {**dict(zip(goal.outputs, by_outputs(model, objective, goal), strict=True)), **derivatives}
     updates = tuple(goal.construction.updates)
     if training:
         updates = (*objective.optimizer.apply([derivatives[weight] for weight in weights], parameters), *updates)

@@ -140,11 +140,16 @@ def make_goal(network: Network, objective: Objective, signature: Signature, unro
         outputs = network.forward(inputs, training=signature.training)
     parts = _losses(network, objective, labels, outputs, weights)
     with scope("loss"):
-        weighted = [
-            part if weight == 1.0 else part * weight for part, weight in zip(parts, objective.loss_weights, strict=True)
-        ]
-        loss = _total([*weighted, *construction.penalties])
+        loss = _total([*_weighted(objective, parts), *construction.penalties])
     return Goal(inputs, labels, weights, outputs, parts, loss, construction)
+
+
+def by_outputs(network: Network, objective: Objective, goal: Goal) -> list[Tensor]:
+    """The derivative of the loss with respect to each output itself, where cross-entropy reads the sums behind it."""
+    seen = [output * 1.0 for output in goal.outputs]
+    for one, output in zip(seen, goal.outputs, strict=True):
+        one.mask = output.mask
+    return gradients(_total(_weighted(objective, _losses(network, objective, goal.labels, seen, goal.weights))), seen)
 
 
 def _feeds(network: Network, signature: Signature) -> list[Tensor]:
@@ -220,6 +225,11 @@ def _counting(weight: Tensor | None, output: Tensor) -> Tensor | None:
         return weight
     mask = ops.cast(output.mask, "float32")
     return mask if weight is None else mask * spread(weight, mask)
+
+
+def _weighted(objective: Objective, parts: Sequence[Tensor]) -> list[Tensor]:
+    pairs = zip(parts, objective.loss_weights, strict=True)
+    return [part if weight == 1.0 else part * weight for part, weight in pairs]
 
 
 def _total(parts: Sequence[Tensor]) -> Tensor:
