@@ -22,7 +22,8 @@ the command line.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class PellucidError(Exception):
@@ -84,9 +85,16 @@ class StateError(PellucidError):
 
 
 class NonFiniteError(PellucidError, ArithmeticError):
-    """Training produced NaN or infinity; the last good weights are kept."""
+    """Training produced NaN or infinity; the last good weights are kept.
+
+    `evidence` has the step, layer and operation where it arose, the rows of the data, the cause and the repair.
+    """
 
     code = 4
+
+    def __init__(self, message: str, evidence: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.evidence = dict(evidence or {})
 
 
 class ModelFileError(PellucidError):

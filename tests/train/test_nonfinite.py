@@ -174,3 +174,92 @@ def test_later_in_a_long_run_the_weights_are_replayed_exactly(executor: str) -> 
 
     same.fit(x, y, batch_size=16, epochs=50, verbose=0, callbacks=[counter])
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), same.get_weights(), strict=True))
+
+
+# Where it arose first, in which rows, and why
+
+DRAW = np.random.default_rng(0)
+MANY = DRAW.normal(size=(64, 4)).astype(np.float32)
+
+
+def two_layers(loss: Any = "mse", optimizer: Any = "adam", last: Any = None, **options: Any) -> pl.Sequential:
+    model = pl.Sequential([Input((4,)), Dense(8, "relu", name="hidden"), Dense(1, last, name="out")], seed=0)
+    model.compile(optimizer, loss, **options)
+    return model
+
+
+def broken(model: pl.Sequential, x: Any, y: Any, **options: Any) -> NonFiniteError:
+    with pytest.raises(NonFiniteError) as caught:
+        model.fit(x, y, verbose=0, **{"epochs": 20, **options})
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert "pellucid help D501" in str(caught.value)
+    return caught.value
+
+
+def test_the_row_with_a_huge_cell_is_named(executor: str) -> None:
+    x = MANY.copy()
+    x[37, 2] = 1e30
+    error = broken(two_layers(executor=executor), x, MANY[:, 0])
+    assert error.evidence["rows"] == [37]
+    assert error.evidence["cause"] == "inputs or targets as large as 1e+30"
+    assert "row 37 of the data (counted from 0)" in str(error)
+    assert error.evidence["kept"] in (1, error.evidence["step"] - 1)
+
+
+def test_the_row_with_a_huge_label_is_named(executor: str) -> None:
+    y = MANY[:, 0].copy()
+    y[11] = 1e25
+    error = broken(two_layers(executor=executor), MANY, y)
+    assert (error.evidence["layer"], error.evidence["operation"], error.evidence["rows"]) == ("loss", "square", [11])
+
+
+def test_rows_of_a_batch_that_came_alone_are_its_own(executor: str) -> None:
+    y = MANY[:, 0].copy()
+    y[40] = 1e25
+    error = broken(two_layers(executor=executor), [(MANY[:32], y[:32]), (MANY[32:], y[32:])], None)
+    assert error.evidence["rows"] == [8]
+    assert "row 8 of the batch" in str(error)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_rate_too_high_is_seen_by_the_weights(executor: str, precision: str) -> None:
+    error = broken(
+        two_layers(optimizer=pl.optimizers.SGD(3.0), executor=executor, precision=precision), MANY, MANY[:, 0]
+    )
+    assert "weights that have grown to" in error.evidence["cause"]
+    assert "the learning rate is too high" in str(error)
+    assert error.evidence["layer"] in ("hidden", "out", "loss")
+    assert error.evidence["kept"] < error.evidence["step"]
+
+
+def test_a_logarithm_of_zero(executor: str) -> None:
+    loss = lambda t, p: -pl.ops.mean(pl.ops.log(p) * t, axis=-1)  # noqa: E731
+    model = two_layers(loss, last="relu", executor=executor)
+    zeros = set(np.flatnonzero(model.predict(MANY)[:, 0] == 0).tolist())
+    error = broken(model, MANY, MANY[:, 0], batch_size="all")
+    assert set(error.evidence["rows"]) == zeros
+    assert "the logarithm of 0" in error.evidence["cause"]
+    assert "from_logits=True" in error.evidence["repair"]
+
+
+def test_a_division_by_zero(executor: str) -> None:
+    loss = lambda t, p: pl.ops.mean(pl.ops.square(p - t) / t, axis=-1)  # noqa: E731
+    y = np.where(np.arange(64) == 5, 0, MANY[:, 0])
+    error = broken(two_layers(loss, executor=executor), MANY, y)
+    assert (error.evidence["rows"], error.evidence["cause"]) == ([5], "a division by 0")
+
+
+def test_the_exponential_of_a_large_number(executor: str) -> None:
+    error = broken(two_layers(last="exponential", executor=executor), 1e3 * MANY, MANY[:, 0])
+    assert (error.evidence["layer"], error.evidence["operation"]) == ("out", "exp")
+    assert "the exponential of" in error.evidence["cause"]
+
+
+def test_a_gradient_too_large_for_the_optimizer(executor: str) -> None:
+    start = pl.initializers.RandomNormal(stddev=3.0)
+    layers = [Dense(64, "relu", kernel_initializer=start) for _ in range(14)]
+    model = pl.Sequential([Input((4,)), *layers, Dense(1)], seed=0)
+    model.compile("adam", "mse", executor=executor)
+    error = broken(model, MANY, MANY[:, 0])
+    assert "gradient" in error.evidence["cause"]
+    assert "clipnorm=1.0" in error.evidence["repair"]

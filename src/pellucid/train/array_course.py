@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy
+
 from pellucid.core.graph import Program, Variable
 from pellucid.execute.program import ENDLESS, Loop, LoopSpec, Status
 from pellucid.train.callback import Callbacks
@@ -115,6 +117,18 @@ class ArrayCourse:
         rows = self.loop.rows(step)
         program = next(one.program for one in self.steps if one.program.inputs[0].shape[0] == len(rows))
         return program, gathered(self.spec, program, rows, step)
+
+    def rows(self, step: int) -> numpy.ndarray:
+        return self.loop.rows(step)
+
+    @property
+    def rows_of(self) -> str:
+        return "data"
+
+    @property
+    def precision(self) -> str:
+        found: str = self.model.precision
+        return found
 
     def place(self, step: int) -> str:
         epoch, batch = divmod(step - self.spec.first_step, self.spec.steps_per_epoch)

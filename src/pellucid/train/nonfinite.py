@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import numpy
 
 from pellucid.core.evaluate import evaluate_nodes
-from pellucid.core.graph import Node, Program, Tensor, Variable
-from pellucid.core.sources import Constant, Feed, Read
+from pellucid.core.graph import Program, Tensor, Variable
 from pellucid.errors import DataError, NonFiniteError
 
 Feeds = Mapping[Tensor, numpy.ndarray]
@@ -32,6 +31,17 @@ class Replay(Protocol):
     def fed(self, step: int) -> tuple[Program, Feeds]:
         """What a step computes, and on what."""
 
+    def rows(self, step: int) -> numpy.ndarray:
+        """The rows of a step's batch, counted in what `rows_of` names."""
+
+    @property
+    def rows_of(self) -> str:
+        """What rows are counted in: "data", or "batch" where batches come one by one."""
+
+    @property
+    def precision(self) -> str:
+        """In what products are computed."""
+
     def place(self, step: int) -> str:
         """Where a step stands, for people: its epoch and batch."""
 
@@ -52,15 +62,22 @@ def not_finite(replay: Replay, step: int) -> NonFiniteError:
     broken = step - 1 if by_update else step
     if by_update:
         replay.rewind(broken)
-    where = _first_broken(*replay.fed(broken))
+    from pellucid.explain.doctor.breaking import first_break
+
+    found = first_break(*replay.fed(broken), replay.precision)
+    batch = replay.rows(broken)
+    rows = sorted(int(batch[row]) for row in found.rows)
     kept = broken if by_update else max(step - 1, replay.first)
     replay.rewind(kept)
     what = "the update made weights non-finite" if by_update else "the loss became non-finite"
+    where = f", {_listed(rows)} of the {replay.rows_of} (counted from 0)" if rows else ""
     return NonFiniteError(
-        f"{what} at step {broken + 1} ({replay.place(broken)}): {where}. "
-        f"The weights from before step {kept + 1} are kept. "
-        "Likely repairs: a smaller learning rate, clipnorm=1.0 in the optimizer, or scaled inputs and targets"
-    )
+        f"{what} at step {broken + 1} ({replay.place(broken)}): {found.what}{where}. "
+        f"Likely cause: {found.cause}. The weights from before step {kept + 1} are kept, the last that gave a finite "
+        f"loss. Likely repairs: {found.repair} (pellucid help D501)",
+        {"step": broken + 1, "layer": found.layer, "operation": found.operation, "rows": rows, "cause": found.cause,
+         "repair": found.repair, "kept": kept + 1},
+    )  # fmt: skip
 
 
 def bad_id(program: Program, feeds: Feeds, place: str) -> DataError:
@@ -74,25 +91,11 @@ def bad_id(program: Program, feeds: Feeds, place: str) -> DataError:
     return DataError(f"{place}: {reason}; correct the data, or give the Embedding a larger input_dim")
 
 
-def _first_broken(program: Program, feeds: Feeds) -> str:
-    nodes = program.nodes()
-    values = evaluate_nodes(nodes, feeds)
-    for node in nodes:
-        for output in node.outputs:
-            value = values[output]
-            if value.dtype.kind == "f" and not numpy.isfinite(value).all():
-                return _describe(node, value, [values[x] for x in node.inputs])
-    return "the reference executor finds every value of that step finite, so the compute precision is likely too low"
+def _listed(rows: Sequence[int]) -> str:
+    """Rows of the data for a message: the first few.
 
-
-def _describe(node: Node, value: numpy.ndarray, inputs: list[numpy.ndarray]) -> str:
-    bad = "NaN" if numpy.isnan(value).any() else "infinity"
-    op: Any = node.op
-    if isinstance(op, Read):
-        return f"the weight {op.variable.name} {list(op.variable.shape)} was {bad} already"
-    if isinstance(op, (Feed, Constant)):
-        return f"{getattr(op, 'label', 'a constant')} holds {bad}"
-    layer = "/".join(node.scope) or "the network"
-    ranges = ", ".join(f"{numpy.min(x):.4g} to {numpy.max(x):.4g}" for x in inputs if x.size)
-    direction = "the gradient of " if node.differentiates else ""
-    return f"{bad} first arose in {direction}layer {layer}, operation {op.name} on values {ranges}"
+    >>> _listed([3]), _listed([3, 5, 9]), _listed(range(100))
+    ('row 3', 'rows 3, 5, 9', 'rows 0, 1, 2, 3 and 96 more')
+    """
+    shown = ", ".join(f"{row:,}" for row in rows[:4])
+    return f"row{'s' * (len(rows) != 1)} {shown}" + (f" and {len(rows) - 4:,} more" if len(rows) > 4 else "")

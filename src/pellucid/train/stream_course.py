@@ -94,6 +94,18 @@ class BatchTraining:
         key = make_key(self.model.seed, step)
         return program, dict(zip(program.inputs, [*data.as_fed(program.inputs), key], strict=False))
 
+    def rows(self, step: int) -> numpy.ndarray:
+        return numpy.arange(self._at(step).data.rows)
+
+    @property
+    def rows_of(self) -> str:
+        return "batch"
+
+    @property
+    def precision(self) -> str:
+        found: str = self.model.precision
+        return found
+
     def place(self, step: int) -> str:
         return self._at(step).place
 
