@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pellucid.explain.doctor.probe import Probe
     from pellucid.train.inputs import Examples
 
-_FIRST_LOOK = {"course": 0.0002, "network": 0.15}  # seconds that are reckoned for a look before one was timed
+_FIRST_LOOK = {"course": 0.005, "network": 0.15}  # seconds that are reckoned for a look before one was timed
 _AT_THE_END = ("D402", "D404", "D405")  # what may still come right
 
 
@@ -43,7 +43,7 @@ class Doctor(Callback):
         self._losses: list[float] = []
         self._held: list[float] = []
         self._probe: Probe | None = None
-        self._guess: float | None = None  # known once the network was looked at
+        self._guess: float | None = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         figures = logs or {}
@@ -67,7 +67,9 @@ class Doctor(Callback):
         began = time.perf_counter()
         if self._spent + self._cost[kind] > self.share * (began - self._began):
             return
-        found = list(look())
+        from pellucid.explain.doctor.faults import without_consequences
+
+        found = without_consequences([*look(), *self.findings])
         took = time.perf_counter() - began
         self._spent, self._cost[kind] = self._spent + took, took
         known = {(finding.code, finding.where) for finding in self.findings}
@@ -78,11 +80,13 @@ class Doctor(Callback):
 
     def _course(self, at_end: bool = False) -> list[Finding]:
         from pellucid.explain.doctor.course import COURSE, CourseView
-        from pellucid.explain.doctor.faults import without_consequences
+        from pellucid.train.diagnosing import guess
 
         if not self._losses:
             return []
         examples: Examples | None = self.params.get("examples")
+        if self._guess is None and examples is not None:
+            self._guess = guess(self.model, examples)
         optimizer = getattr(self.model, "optimizer", None)  # a Trainer has one for each of its updates
         view = CourseView(
             self._losses,
@@ -93,8 +97,7 @@ class Doctor(Callback):
             rows=None if examples is None else examples.rows,
             guess=self._guess,
         )
-        found = without_consequences([*COURSE.examine(view), *self.findings])
-        return [finding for finding in found if at_end or finding.code not in _AT_THE_END]
+        return [finding for finding in COURSE.examine(view) if at_end or finding.code not in _AT_THE_END]
 
     def _network(self) -> list[Finding]:
         from pellucid.explain.doctor.network import NETWORK
