@@ -1,9 +1,9 @@
 """What it costs to be watched: training with and without the doctor, and with and without the guard against NaN.
 
-`python benchmarks/glass.py [--repeats 9]`. The job `mlp` (784-128-10, batch 128) is trained for ten epochs of 400 steps,
-with and without in turn, so that both meet the same machine; of each the median of the processor time on one thread
-counts, and the cost is the ratio of the medians less 1. First comes the same run against itself, which shows what the
-machine alone makes of two equal runs.
+`python benchmarks/glass.py [--repeats 9]`. The job `mlp` (784-128-10, batch 128) is trained for ten epochs of 400
+steps, with and without in turn, so that both meet the same machine; of each the median of the processor time on one
+thread counts, and the cost is the ratio of the medians less 1. First comes the same run against itself, which shows
+what the machine alone makes of two equal runs.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@ of training (D4). A check and the description of the fault that it finds stand t
 """
 
 from pellucid.explain.doctor import columns, course, labels, network
+from pellucid.explain.doctor.diagnosis import Diagnosis
 from pellucid.explain.doctor.faults import FAULTS, Fault, fault, without_consequences
-from pellucid.explain.doctor.findings import Diagnosis, Finding
+from pellucid.explain.doctor.findings import Finding
 
 __all__ = [
     "FAULTS",

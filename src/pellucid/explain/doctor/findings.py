@@ -1,10 +1,10 @@
-"""What the doctor gives back: findings, and the diagnosis that holds them, as text and as plain values for JSON."""
+"""`Finding`: one fault that was found, with the numbers that show it."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pellucid.explain.numbers import number
@@ -37,50 +37,9 @@ class Finding:
             lines += textwrap.wrap(sentence, _WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
         return "\n".join(lines)
 
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What the doctor looked at, and the findings, in the order of their codes.
-
-    >>> diagnosis = Diagnosis((), ("data: 100 rows",))
-    >>> bool(diagnosis), len(diagnosis.findings)
-    (False, 0)
-    """
-
-    findings: tuple[Finding, ...]
-    looked_at: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = field(default=())  # what could not be looked at, and why
-
-    def __bool__(self) -> bool:
-        return bool(self.findings)
-
-    @property
-    def codes(self) -> list[str]:
-        """The codes of the findings."""
-        return [finding.code for finding in self.findings]
-
-    def text(self) -> str:
-        """The whole diagnosis for a terminal."""
-        count = len(self.findings)
-        head = "nothing found" if not count else f"{count} finding{'s' * (count != 1)}"
-        lines = [f"The doctor's diagnosis: {head}", ""]
-        lines += [f"  looked at   {item}" for item in self.looked_at]
-        lines += [f"  left out    {item}" for item in self.left_out]
-        blocks = ["\n".join(lines).rstrip(), *(finding.text() for finding in self.findings)]
-        if count:
-            blocks.append(f"More on each: pellucid help {self.findings[0].code}")
-        return "\n\n".join(blocks)
-
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {
-            "findings": [{**asdict(finding), "evidence": dict(finding.evidence)} for finding in self.findings],
-            "looked_at": list(self.looked_at),
-            "left_out": list(self.left_out),
-        }
-
-    def __repr__(self) -> str:
-        return self.text()
+        return {**asdict(self), "evidence": dict(self.evidence)}
 
 
 def share(part: float) -> str:
