@@ -120,6 +120,18 @@ def test_a_sequence_is_explained_at_its_last_step_unless_told() -> None:
     adds_up(early)
 
 
+def test_pixels_of_bytes_and_columns_of_frames() -> None:
+    model, x = picture_model()
+    whole = (x * 255).astype("uint8")
+    why, same = model.why(whole, baseline=0.5), model.why(whole.astype("float32"), baseline=0.5)
+    numpy.testing.assert_array_equal(why.inputs[0].contributions, same.inputs[0].contributions)
+    pandas = pytest.importorskip("pandas")
+    flat = pellucid.Sequential([pellucid.Input((2,)), layers.Dense(1)], seed=0)
+    frame = pandas.DataFrame({"hours": [3.0], "sleep": [7.0]})
+    assert set(flat.why(frame).parts) == {"hours", "sleep"}
+    assert flat.what_if(frame, {"sleep": 8.0}).changes == (("sleep", "7", "8"),)
+
+
 # Beside gradients by PyTorch
 
 
@@ -315,6 +327,12 @@ def test_refusals() -> None:
         model.why(x, baseline={"phot": 0.0})
     with pytest.raises(ArgumentError, match="names has 2 names for the 360 elements"):
         model.why(x, names=["a", "b"])
+    ids = pellucid.Input((3,), dtype="int32", name="ids")
+    words = pellucid.Model(ids, layers.Dense(1)(layers.Flatten()(layers.Embedding(4, 2)(ids))), seed=0)
+    with pytest.raises(ArgumentError, match="baseline of 'ids' must be whole numbers"):
+        words.why([[1, 2, 3]], baseline=0.5)
+    with pytest.raises(ArgumentError, match="id 3 is outside the vocabulary of 2 words"):
+        words.why([[1, 0, 3]], vocabulary=["", "a"])
     counts = pellucid.Input((3,), dtype="int32", name="codes")
     mixed = pellucid.Model(counts, layers.Dense(1)(layers.CategoryEncoding(5, "count")(counts)), seed=0)
     with pytest.raises(ArgumentError, match="'codes' mixes its elements"):

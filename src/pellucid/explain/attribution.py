@@ -32,6 +32,7 @@ from pellucid.nn.network import Network, Step
 _BATCH, _NUMBERS = 32, 2**22  # points of the path that are computed at once, and numbers in any value of them
 _PIECES = 16  # that the path is cut into at first
 _POINTS = 8192  # at most
+_KEPT = 2**25  # numbers in the derivatives of all pieces that are looked at together
 _SHARE = 2e-3  # of the whole change that the pieces may miss together
 _FEW = 2048  # elements of an input that are tried one by one, to see which prepared values they change
 
@@ -270,6 +271,7 @@ def _integral(
     allowed = _SHARE * max(change, 1e-3 * max(abs(values[0]), abs(values[-1])))
     sums = [numpy.zeros(entry.end.shape) for entry in entries]
     linear = True
+    most = max(_PIECES, _KEPT // max(sum(entry.end.size for entry in entries), 1)) // 2
     while len(low):
         middle = (low + high) / 2
         at, slopes = function(middle)
@@ -279,10 +281,9 @@ def _integral(
             for slope, entry in zip(slopes, entries, strict=True)
         )
         linear = linear and all(_same(slope, end) for slope, end in zip(slopes, ends, strict=True))
-        done = _small(abs(found - (above - below)), allowed)
-        if function.points + 2 * int((~done).sum()) > _POINTS:
-            done[:] = True
-        allowed -= float(abs(found - (above - below))[done].sum())
+        errors = abs(found - (above - below))
+        done = _small(errors, allowed, min(most, (_POINTS - function.points) // 2))
+        allowed -= float(errors[done].sum())
         for total, slope in zip(sums, slopes, strict=True):
             total += numpy.tensordot(width[done], slope[done], axes=1)
         cut = ~done
@@ -295,13 +296,15 @@ def _integral(
     return sums, (float(values[0]), float(values[-1])), function.points, linear
 
 
-def _small(errors: numpy.ndarray, allowed: float) -> numpy.ndarray:
-    """Which pieces can be left: all where their errors are few enough, else those that take up half of what may be."""
+def _small(errors: numpy.ndarray, allowed: float, most: int) -> numpy.ndarray:
+    """Which pieces can be left: all where their errors are few enough, else those that take up half of what may be, and
+    all but the `most` with the largest errors."""
     if errors.sum() <= allowed:
         return numpy.ones(len(errors), bool)
     ranked = numpy.argsort(errors, kind="stable")
     small = numpy.zeros(len(errors), bool)
     small[ranked] = numpy.cumsum(errors[ranked]) <= allowed / 2
+    small[ranked[: max(len(errors) - max(most, 0), 0)]] = True
     return small
 
 

@@ -25,7 +25,7 @@ from pellucid.execute.program import Executor
 from pellucid.explain.numbers import columns
 from pellucid.explain.pixels import gray, picture
 from pellucid.explain.rendered import Rendered
-from pellucid.explain.why import choose, one_example, predict
+from pellucid.explain.why import as_fed, choose, one_example, predict
 from pellucid.explain.why_text import rounded
 from pellucid.nn.calling import Call
 from pellucid.nn.construction import Construction, constructing
@@ -96,6 +96,7 @@ def grad_cam(
 ) -> GradCam:
     """The map of one class for one example: see `Model.grad_cam`."""
     one_example(arrays)
+    arrays = as_fed(network, arrays)
     predicted = predict(network, executor, arrays)
     chosen = choose(network, output, classes, lambda: predicted)
     inputs = [feed(array.shape, value.dtype) for array, value in zip(arrays, network.inputs, strict=True)]
@@ -107,7 +108,7 @@ def grad_cam(
     value = ops.slice(ops.reshape(score, (prod(known(score.shape)),)), chosen.index, chosen.index + 1, axis=0)
     (slope,) = gradients(ops.sum(value), [maps])
     run = executor.compile(Program(tuple(inputs), (maps, slope)))
-    features, rising = run(*(array.astype(one.dtype) for array, one in zip(arrays, inputs, strict=True)))
+    features, rising = run(*arrays)
     weights = rising[0].reshape(-1, rising.shape[-1]).mean(axis=0)
     coarse = numpy.maximum(features[0] @ weights, 0.0)
     image = next((array[0] for array in arrays if array.ndim == maps.rank), None)

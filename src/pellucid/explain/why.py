@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy
 
+from pellucid.core.graph import Program
+from pellucid.core.sources import feed
 from pellucid.core.spec import show_shape
 from pellucid.errors import ArgumentError, ShapeError, UnknownNameError
 from pellucid.execute.program import Executor
 from pellucid.explain.attribution import Attribution, attribute
 from pellucid.explain.rendered import Rendered
 from pellucid.nn.activations import name_of as name_of_activation
+from pellucid.nn.construction import Construction, constructing
 from pellucid.nn.network import Network
 
 Arrays = list[numpy.ndarray]
@@ -143,6 +146,7 @@ def explain(
 ) -> Why:
     """Why a network gives an output for one example: see `Model.why`."""
     one_example(arrays)
+    arrays = as_fed(network, arrays)
     start, compared = _baseline(network, arrays, baseline)
     chosen = choose(network, output, classes, lambda: predict(network, executor, arrays))
     found = attribute(network, executor, arrays, start, (chosen.output, chosen.index))
@@ -161,15 +165,10 @@ def record(what: str, compared: str, found: Attribution, shares: Sequence[Share]
 
 def predict(network: Network, executor: Executor, arrays: Arrays) -> Arrays:
     """The outputs for one example, without the batch."""
-    from pellucid.core.graph import Program
-    from pellucid.core.sources import feed
-    from pellucid.nn.construction import Construction, constructing
-
     inputs = [feed(array.shape, value.dtype) for array, value in zip(arrays, network.inputs, strict=True)]
     with constructing(Construction()):
         outputs = network.forward(inputs)
-    fed = [array.astype(value.dtype) for array, value in zip(arrays, inputs, strict=True)]
-    return [value[0] for value in executor.compile(Program(tuple(inputs), outputs))(*fed)]
+    return [value[0] for value in executor.compile(Program(tuple(inputs), outputs))(*arrays)]
 
 
 def choose(network: Network, output: Any, classes: Sequence[str] | None, predicted: Any) -> Chosen:
@@ -221,6 +220,11 @@ def _words(network: Network, place: int, at: Sequence[int], size: int, classes: 
     return words + (f" at step {', '.join(map(str, at[:-1]))}" if len(at) > 1 else "")
 
 
+def as_fed(network: Network, arrays: Arrays) -> Arrays:
+    """The arrays in the dtypes of the network's inputs: pixels of 0 to 255 as floats."""
+    return [array.astype(value.dtype) for array, value in zip(arrays, network.inputs, strict=True)]
+
+
 def one_example(arrays: Arrays) -> None:
     """Raise `ShapeError` unless the arrays are a batch of one."""
     if len(arrays[0]) != 1:
@@ -249,6 +253,8 @@ def _baseline(network: Network, arrays: Arrays, given: Any) -> tuple[Arrays, str
                 f"baseline of {name!r} must be a number or an array {show_shape(array.shape[1:])}, "
                 f"got {show_shape(value.shape)}"
             )
+        if array.dtype.kind in "iu" and (value != numpy.floor(value)).any():
+            raise ArgumentError(f"baseline of {name!r} must be whole numbers, for the input takes ids; got {value!r}")
         found.append(numpy.broadcast_to(value, array.shape).astype(array.dtype))
     number = isinstance(given, (int, float)) and not isinstance(given, bool)
     return (

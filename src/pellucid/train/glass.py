@@ -115,7 +115,7 @@ class Glass:
 
         `output`: the class (number or name), or (output, class) of several outputs; the likeliest class otherwise.
         `baseline`: a number or an array, of several inputs a list or dict; zeros otherwise. `names` are those of the
-        elements of the input, `vocabulary` the words behind ids, `classes` the names of the classes.
+        elements of the input (a frame brings its own), `vocabulary` the words behind ids, `classes` those of classes.
         Contributions add up to the output less that of the baseline; what they miss is the record's `gap`.
         Sundararajan, Taly & Yan 2017.
 
@@ -128,7 +128,9 @@ class Glass:
         from pellucid.explain.why import explain
 
         model = cast("Model", self)
-        return explain(model, model.executor, model.inputs_of(x), output, baseline, names, vocabulary, classes)
+        return explain(
+            model, model.executor, model.inputs_of(x), output, baseline, _names(x, names), vocabulary, classes
+        )
 
     def diagnose(self, x: Any, y: Any, validation_data: Any = None) -> Diagnosis:
         """What is wrong with the data, the network as it is now, and the course of its training: see `Diagnosis`.
@@ -174,7 +176,7 @@ class Glass:
 
         model = cast("Model", self)
         arrays = model.inputs_of(x)
-        places = places_of(arrays, model.input_names, names)
+        places = places_of(arrays, model.input_names, _names(x, names))
 
         def score(changed: list[Any]) -> float:
             figures = model.evaluate(_by_name(model, changed), y, return_dict=True)
@@ -202,7 +204,13 @@ class Glass:
         model = cast("Model", self)
         arrays = model.inputs_of(x)
         return of_arrays(
-            model, arrays, column, output, points, names, lambda changed: model.predict(_by_name(model, changed))
+            model,
+            arrays,
+            column,
+            output,
+            points,
+            _names(x, names),
+            lambda changed: model.predict(_by_name(model, changed)),
         )
 
     def grad_cam(
@@ -238,12 +246,19 @@ class Glass:
         (4.0, 7.0)
         """
         from pellucid.explain.what_if import changed, what_if
+        from pellucid.explain.why import as_fed
 
         model = cast("Model", self)
-        before = model.inputs_of(x)
-        made, after = changed(before, model.input_names, changes, names, input)
+        before = as_fed(model, model.inputs_of(x))
+        made, after = changed(before, model.input_names, changes, _names(x, names), input)
         return what_if(made, self.trace(_by_name(model, before)), self.trace(_by_name(model, after)))
 
 
 def _by_name(model: Model, arrays: list[Any]) -> dict[str, Any]:
     return dict(zip(model.input_names, arrays, strict=True))
+
+
+def _names(x: Any, given: Sequence[str] | None) -> Sequence[str] | None:
+    """The names that were given, else those of a frame's columns."""
+    columns = [str(column) for column in getattr(x, "columns", ())]
+    return given if given is not None or not columns else columns
