@@ -145,7 +145,7 @@ def bars(ax: Axes, names: list[str], values: list[float], spread: list[float] | 
         ax.annotate(text, (value + (more if value >= 0 else -more), place), (4 if value >= 0 else -4, 0),
                     textcoords="offset points", va="center", ha="left" if value >= 0 else "right",
                     color=GREY, fontsize=8)  # fmt: skip
-    ax.margins(x=0.16)
+    ax.margins(x=0.24 if min(values) < 0 else 0.16)
     ax.tick_params(axis="y", length=0)
     if max(map(abs, ax.get_xlim())) >= 10_000:
         from matplotlib.ticker import MaxNLocator
