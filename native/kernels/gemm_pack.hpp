@@ -9,16 +9,21 @@
 
 namespace pellucid::PELLUCID_LEVEL {
 
-// The first `count` units (at most a vector) at p, along the inner dimension or across it: elements widened to float32.
-inline floats load_units(const float* p, std::int64_t count) { return count >= lanes ? load(p) : Tail(count).load(p); }
-inline floats load_units(const bfloat16* p, std::int64_t count) {
-  return count >= lanes ? load(p) : Tail(count).load(p);
+// A vector of units of neighbours along the inner dimension: elements widened to float32, or bfloat16 pairs as they
+// are.
+template <bool pairs, typename T>
+inline floats whole_units(const T* p) {
+  if constexpr (!pairs) return load(p);
+  floats x;
+  std::memcpy(&x, p, sizeof x);
+  return x;
 }
-
-// Unit pairs of neighbours along the inner dimension, where these are neighbours in memory; `count` elements.
-inline floats load_pairs(const bfloat16* p, std::int64_t count) {
+// The units of the first `count` elements; those beyond are zero.
+template <bool pairs, typename T>
+inline floats some_units(const T* p, std::int64_t count) {
+  if constexpr (!pairs) return Tail(count).load(p);
   floats x{};
-  std::memcpy(&x, p, static_cast<std::size_t>(count >= 2 * lanes ? 2 * lanes : count) * sizeof *p);
+  std::memcpy(&x, p, static_cast<std::size_t>(count) * sizeof *p);
   return x;
 }
 
@@ -77,13 +82,17 @@ void pack_along(const T* p, std::int64_t across, std::int64_t elements, std::int
     const std::int64_t filled = std::min(lanes, width - j);
     for (std::int64_t k = 0; k < elements; k += block) {
       floats rows[lanes];
+      const T* const at = p + j * across + k;
+      const auto take = [&](const auto& row) __attribute__((always_inline)) {
 #pragma GCC unroll 16
-      for (std::int64_t i = 0; i < lanes; ++i) {
-        if constexpr (pairs)
-          rows[i] = i < filled ? load_pairs(p + (j + i) * across + k, elements - k) : floats{};
-        else
-          rows[i] = i < filled ? load_units(p + (j + i) * across + k, elements - k) : floats{};
-      }
+        for (std::int64_t i = 0; i < lanes; ++i) rows[i] = row(i);
+      };
+      if (filled == lanes && k + block <= elements)
+        take([&](std::int64_t i) __attribute__((always_inline)) { return whole_units<pairs>(at + i * across); });
+      else
+        take([&](std::int64_t i) {
+          return i < filled ? some_units<pairs>(at + i * across, std::min(block, elements - k)) : floats{};
+        });
       transpose(rows);
       const std::int64_t first = k / per_unit;
       float* out = to + first * stride + j;
