@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from pellucid.errors import PellucidError
 
 HERE = Path(__file__).parent
-DPI, COLOURS = 110, 128  # of pictures
+DPI, COLOURS = 110, 256  # of pictures
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"[-+−]?\d[\d,.]*(e[-+]?\d+)?")
 _AFTER = re.compile(
@@ -106,7 +106,9 @@ def draw(value: Any, path: Path) -> None:
     if path.suffix == ".png":  # in few colours: a third of the size
         from PIL import Image
 
-        Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        Image.open(path).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            path, optimize=True
+        )
 
 
 def rewrite(page: Path) -> None:

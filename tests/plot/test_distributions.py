@@ -11,6 +11,7 @@ import pellucid as pl
 from pellucid import plot
 from pellucid.errors import ArgumentError, DataError, ShapeError, UnknownNameError
 from pellucid.plot import distributions
+from pellucid.plot.figure import short
 
 random = numpy.random.default_rng(0)
 X, Y = random.normal(size=(50, 6, 2)).astype("float32"), random.normal(size=(50, 1)).astype("float32")
@@ -42,7 +43,7 @@ def test_a_histogram_counts() -> None:
 def test_gradients_are_drawn_by_size_and_zeros_are_counted() -> None:
     (ax,) = plot.histograms({"layer": [0.0, -0.1, 0.01, 0.001]}, "gradient")
     assert ax.get_xscale() == "log"
-    assert ax.get_title("left") == "layer: 0.028 on average, 25% zero"
+    assert ax.get_title("left") == "layer: 0.0278 on average, 25% zero"
     (ax,) = plot.histograms({"layer": [0.0, 0.0]}, "gradient")
     assert ax.texts[0].get_text() == "all are zero"
 
@@ -81,7 +82,7 @@ def test_the_size_of_gradients_by_layer() -> None:
     numpy.testing.assert_allclose(ax.lines[0].get_ydata(), wanted, rtol=1e-6)
     ratio = wanted[-1] / wanted[0]
     assert ratio > 100
-    assert f"sigmoid {float(f'{ratio:.2g}'):,.5g} times smaller" in ax.get_title("left").replace("\n", " ")
+    assert f"sigmoid {short(ratio, 2)} times smaller" in ax.get_title("left").replace("\n", " ")
 
 
 def test_the_size_of_gradients_through_time() -> None:

@@ -119,7 +119,7 @@ def test_the_path_is_drawn_where_it_went(kind: str) -> None:
     numpy.testing.assert_allclose(drawn[:2].T, [[w[0, 0], b[0]] for w, b in path.weights], atol=1e-6)
     if kind == "3d":
         numpy.testing.assert_allclose(drawn[2][:5], losses, rtol=1e-5)
-    assert ax.get_title("left").startswith(f"Loss along the path: from {losses[0]:.4g}")
+    assert ax.get_title("left").startswith(f"Loss along the path: from {losses[0]:.3g} to")
 
 
 def test_the_paraboloid_is_exact() -> None:

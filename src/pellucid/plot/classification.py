@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from pellucid.errors import ArgumentError, LabelError, ShapeError
-from pellucid.plot.figure import BLUE, COLOURS, GREY, INK, PALE, SEQUENCE, Axes, axes, colours, dress, styled
+from pellucid.plot.figure import BLUE, COLOURS, GREY, INK, PALE, SEQUENCE, Axes, axes, colours, dress, short, styled
 from pellucid.plot.inputs import Array, class_names, labels, numbers, same_rows
 
 _COUNTED, _SHARED = 30, 12  # classes up to which a cell shows its count, and its share as well
@@ -124,7 +124,7 @@ def precision_recall(y_true: Any, scores: Any, classes: Sequence[Any] | None = N
     if len(found) == 1:
         ((_, share, _),) = found.values()
         ax.axhline(share, color=PALE, linestyle=(0, (4, 3)), linewidth=1.2, zorder=1)
-        ax.text(0.99, share + 0.012, f"guessing, {share:.3g}", color=GREY, fontsize=8, ha="right")
+        ax.text(0.99, share + 0.012, f"guessing, {short(share)}", color=GREY, fontsize=8, ha="right")
     _draw(ax, found, "Precision and recall", "average precision", "recall", "precision")
     return ax
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy
 
 from pellucid.errors import ArgumentError, DataError
-from pellucid.explain.forward_text import number
 from pellucid.nn.registry import look_up
-from pellucid.plot.figure import BLUE, COLOURS, GREY, ORANGE, Axes, axes, dress, logarithmic, note, styled
+from pellucid.plot.figure import BLUE, COLOURS, GREY, ORANGE, Axes, axes, dress, logarithmic, note, short, styled
 
 _FAR = 20.0  # first value over smallest, from which a logarithmic scale shows more
 
@@ -66,7 +65,7 @@ def _one_run(ax: Axes, curves: Curves, figure: str) -> str:
     train, held = curves[figure], curves.get(f"val_{figure}")
     if held is None:
         ax.plot(_epochs(train, train), train, color=BLUE, label="rows trained on", **_marks(train))
-        return f"{figure} by epoch: from {_rounded(train[0])} to {_rounded(train[-1])}"
+        return f"{figure} by epoch: from {short(train[0], 4)} to {short(train[-1], 4)}"
     ax.plot(_epochs(train, train), train, color=GREY, linewidth=1.5, label="rows trained on", **_marks(train))
     at = _epochs(train, held)
     ax.plot(at, held, color=BLUE, label="rows held out (validation)", **_marks(held))
@@ -77,7 +76,7 @@ def _one_run(ax: Axes, curves: Curves, figure: str) -> str:
     ax.plot(at[best], held[best], "o", color=ORANGE, markersize=6, zorder=3)
     middle = numpy.mean(numpy.array([*train, *held])[numpy.isfinite([*train, *held])])
     note(
-        ax, f"epoch {at[best]}: {_rounded(held[best])}", (at[best], held[best]), (0, 26 if held[best] < middle else -26)
+        ax, f"epoch {at[best]}: {short(held[best], 4)}", (at[best], held[best]), (0, 26 if held[best] < middle else -26)
     )
     return f"{figure}: lowest in validation after epoch {at[best]}" if figure == "loss" else (
         f"{figure}; the validation loss is lowest after epoch {at[best]}"
@@ -93,10 +92,6 @@ def _several_runs(ax: Axes, runs: Mapping[str, Curves], figure: str) -> str:
             ax.plot(_epochs(train, train), train, color=colour, linewidth=1.1, linestyle=(0, (4, 2)), alpha=0.8)
     validated = any(f"val_{figure}" in curves for curves in runs.values())
     return f"{figure} of {len(runs)} runs" + (": validation, and training dashed" if validated else " in training")
-
-
-def _rounded(value: float) -> str:
-    return number(float(f"{value:.4g}"))
 
 
 def _epochs(train: Sequence[float], values: Sequence[float]) -> list[int]:

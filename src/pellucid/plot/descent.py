@@ -9,11 +9,10 @@ from typing import Any
 import numpy
 
 from pellucid.errors import ArgumentError, NonFiniteError, ShapeError
-from pellucid.explain.numbers import number
 from pellucid.nn import optimizers
 from pellucid.nn.optimizers import SGD, Adam, Optimizer, RMSprop
 from pellucid.plot import plane as planes
-from pellucid.plot.figure import INK, MAGENTA, ORANGE, Axes, dress, grid, logarithmic, styled
+from pellucid.plot.figure import INK, MAGENTA, ORANGE, Axes, dress, grid, logarithmic, short, styled
 from pellucid.plot.inputs import Array
 from pellucid.plot.plane import Loss
 from pellucid.plot.surface import draw_path, draw_surface, dress_surface, name_point
@@ -67,7 +66,7 @@ def race(
     listed = {str(name): _entrant(one, len(inputs)) for name, one in given.items()}
     runs = {name: _run(model, inputs, wanted, *one, steps, seed) for name, one in listed.items()}
     best = min(runs, key=lambda name: _final(runs[name]))
-    title = f"{best} is lowest after {steps} steps: {number(float(f'{_final(runs[best]):.3g}'))}"
+    title = f"{best} is lowest after {steps} steps: {short(_final(runs[best]))}"
     return _draw(model, inputs, wanted, {name: (run, name) for name, run in runs.items()}, title, ax)
 
 

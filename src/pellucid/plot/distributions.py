@@ -8,7 +8,6 @@ from typing import Any
 import numpy
 
 from pellucid.errors import ArgumentError, DataError
-from pellucid.explain.forward_text import number
 from pellucid.explain.trace import Trace
 from pellucid.plot.figure import (
     BLUE,
@@ -21,6 +20,7 @@ from pellucid.plot.figure import (
     headline,
     logarithmic,
     ramp,
+    short,
     styled,
 )  # fmt: skip
 from pellucid.plot.inputs import Array, layer_value, layer_values, moments, numbers
@@ -53,8 +53,10 @@ def histograms(source: Any, part: str = "activation", ax: Any = None) -> Axes:
             raise ArgumentError(f"the moments have different layers: {', '.join(layers)} and {', '.join(found[when])}")
     sizes = "gradient" in part
     made = grid(ax, len(layers), 3 if len(layers) in (3, 5, 6, 9) else 4, (3.0, 2.1 if len(kept) == 1 else 2.7))
+    rows = {name: [_drawn(found[when][name], name, sizes) for when in kept] for name in layers}
+    everything = numpy.concatenate([part for parts in rows.values() for part in parts]) if sizes else None
     for place, name in zip(made, layers, strict=True):
-        _ridges(place, [numbers(found[when][name], name).ravel() for when in kept], kept, sizes)
+        _ridges(place, rows[name], kept, sizes, everything)
         dress(place, _spread(name, numpy.ravel(found[kept[-1]][name]), sizes), _axis(part), "", lines="", size=9)
         place.spines["left"].set_visible(False)
     if ax is None:
@@ -72,28 +74,31 @@ def _spread(name: str, values: Array, sizes: bool) -> str:
     zero = float((numpy.abs(values) < _TINY).mean())
     end = f", {zero:.0%} zero" if zero >= 0.005 else ""
     if sizes:
-        return f"{name}: {_short(numpy.abs(values).mean())} on average{end}"
-    return f"{name}: {_short(values.mean())} ± {_short(values.std())}{end}"
+        return f"{name}: {short(numpy.abs(values).mean())} on average{end}"
+    return f"{name}: {short(values.mean())} ± {short(values.std())}{end}"
 
 
-def _short(value: float) -> str:
-    return number(float(f"{value:.2g}"))
+def _drawn(values: Any, name: str, sizes: bool) -> Array:
+    """What is drawn of a layer's values: those that are not zero; of gradients their size."""
+    flat = numbers(values, name).ravel()
+    kept = flat[numpy.abs(flat) >= _TINY]
+    result: Array = numpy.abs(kept) if sizes else kept
+    return result
 
 
-def _ridges(ax: Axes, rows: list[Array], names: list[str], sizes: bool) -> None:
-    """One histogram per moment, each a little lower and in front of the one before."""
-    shown = [row[numpy.abs(row) >= _TINY] for row in rows]
-    shown = [numpy.abs(row) for row in shown] if sizes else shown
-    everything = numpy.concatenate(shown)
-    if not len(everything):
+def _ridges(ax: Axes, rows: list[Array], names: list[str], sizes: bool, everything: Array | None) -> None:
+    """One histogram per moment, each a little lower and in front of the one before; over the range of `everything`,
+    so that layers can be compared, or else of their own values."""
+    own = numpy.concatenate(rows)
+    if not len(own):
         ax.text(0.5, 0.5, "all are zero", transform=ax.transAxes, ha="center", color=GREY)
         ax.set_yticks([])
         return
-    low, high = numpy.quantile(everything, [0.002, 0.998])
+    low, high = numpy.quantile(own if everything is None else everything, [0.002, 0.998])
     if low == high:
         low, high = (low / 2, high * 2) if sizes else (low - 0.5, high + 0.5)
     edges = numpy.geomspace(low, high, _BINS) if sizes else numpy.linspace(low, high, _BINS)
-    counts = [numpy.histogram(row, edges)[0] / max(len(row), 1) for row in shown]
+    counts = [numpy.histogram(row, edges)[0] / max(len(row), 1) for row in rows]
     middle = numpy.sqrt(edges[1:] * edges[:-1]) if sizes else (edges[1:] + edges[:-1]) / 2
     step = 0.45 * max(float(count.max()) for count in counts)
     shades = ramp(len(rows)) if len(rows) > 1 else [BLUE]
@@ -105,7 +110,7 @@ def _ridges(ax: Axes, rows: list[Array], names: list[str], sizes: bool) -> None:
     ax.tick_params(axis="y", length=0, labelsize=7.5)
     ax.set_ylim(bottom=0)
     if sizes:
-        logarithmic(ax.xaxis)
+        logarithmic(ax.xaxis, ticks=5)
 
 
 @styled
@@ -205,9 +210,7 @@ def _fading(ax: Axes, title: str, x: str, sizes: dict[str, list[float]]) -> None
     found = []
     for name, values in sizes.items():
         ratio = values[-1] / values[0] if values[0] else numpy.inf
-        rounded = (
-            number(float(f"{max(ratio, 1 / max(ratio, 1e-300)):.2g}")) if numpy.isfinite(ratio) else "infinitely many"
-        )
+        rounded = short(max(ratio, 1 / max(ratio, 1e-300)), 2) if numpy.isfinite(ratio) else "infinitely many"
         found.append(f"{name} {rounded} times {'smaller' if ratio >= 1 else 'larger'}")
     ax.legend()
     dress(ax, f"{title}: {', '.join(found)}", x, "size of the gradient, logarithmic")

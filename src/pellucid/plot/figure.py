@@ -14,6 +14,7 @@ import numpy
 from pellucid.data.atomic import replace
 from pellucid.errors import ArgumentError, UnknownNameError
 from pellucid.explain.colours import HIDDEN, INPUT, LIGHT, NEGATIVE, OUTPUT, POSITIVE, blend
+from pellucid.explain.numbers import number
 
 Axes = Any  # matplotlib.axes.Axes, or an array of them
 
@@ -118,14 +119,14 @@ def _wrapped(title: str, ax: Axes, size: float) -> str:
     return fill(title, max(int(width / (0.6 * size)), 16))
 
 
-def logarithmic(axis: Any) -> None:
-    """A logarithmic scale with plain numbers at its ticks: 0.02, not 2·10⁻²."""
+def logarithmic(axis: Any, ticks: int = 9) -> None:
+    """A logarithmic scale with plain numbers at its ticks, where they are short: 0.02, not 2·10⁻²."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,), numticks=9))
-    if high < 1e6 * low:
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,), numticks=ticks))
+    if low >= 1e-4 and high < 1e6:  # else powers of ten
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -152,6 +153,15 @@ def note(ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, floa
         text, at, offset, textcoords="offset points", color=colour, ha="center", va="center", fontsize=8.5,
         arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkB": 4},
     )  # fmt: skip
+
+
+def short(value: float, digits: int = 3) -> str:
+    """A number for a title, with few significant digits.
+
+    >>> short(0.123456), short(-41234.5)
+    ('0.123', '−41,200')
+    """
+    return number(float(f"{value:.{digits}g}"))
 
 
 def colours(name: Sequence[str]) -> Any:

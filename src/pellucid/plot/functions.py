@@ -13,7 +13,7 @@ from pellucid.errors import ArgumentError
 from pellucid.nn import activations
 from pellucid.ops import slice as slice_
 from pellucid.ops import sum as sum_
-from pellucid.plot.figure import BLUE, INK, ORANGE, PALE, Axes, axes, dress, styled
+from pellucid.plot.figure import BLUE, INK, ORANGE, PALE, Axes, axes, dress, short, styled
 
 _POINTS = 801
 _JUMP = 0.2  # of the whole height, between two neighbouring points: the function is broken there
@@ -50,7 +50,7 @@ def activation(
 
 
 def _title(name: str, slope: numpy.ndarray) -> str:
-    low, high = (f"{value:.4g}".replace("-", "−") for value in (slope.min(), slope.max()))
+    low, high = (short(value, 4) for value in (slope.min(), slope.max()))
     return f"{name}: its slope is {low} everywhere" if low == high else f"{name}: its slope is between {low} and {high}"
 
 

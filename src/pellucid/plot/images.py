@@ -91,12 +91,19 @@ def _kernel(source: Any, layer: str | None) -> tuple[Array, str]:
     return numbers(look_up("convolution", kernels, chosen), chosen, 4), chosen
 
 
+def _columns(count: int) -> int:
+    """How many tiles stand side by side: more than stand one above another, and if possible no row is left short."""
+    ideal = numpy.sqrt(1.6 * count)
+    whole = [n for n in range(1, count + 1) if count % n == 0 and 0.7 < n / ideal < 1.4]
+    return min(whole, key=lambda n: abs(n - ideal)) if whole else min(count, int(numpy.ceil(ideal)))
+
+
 def _mosaic(
     tiles: Array, title: str, ax: Axes | None, largest: float = 1.0, shades: tuple[str, ...] = (), label: str = ""
 ) -> Axes:
     """Tiles side by side in one image: [tiles, height, width], or in colour [tiles, height, width, 3]."""
     count, height, width = tiles.shape[:3]
-    columns = min(count, int(numpy.ceil(numpy.sqrt(count * 1.6))))
+    columns = _columns(count)
     rows = -(-count // columns)
     zoom = max(1, round(24 / max(height, width)))  # small tiles need finer gaps than a pixel
     gap = max(1, round(_GAP * zoom * width))

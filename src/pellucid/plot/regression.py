@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy
 
-from pellucid.explain.numbers import number
-from pellucid.plot.figure import BLUE, GREY, INK, ORANGE, SEQUENCE, Axes, axes, colours, dress, styled
+from pellucid.plot.figure import BLUE, GREY, INK, ORANGE, SEQUENCE, Axes, axes, colours, dress, short, styled
 from pellucid.plot.inputs import Array, column, same_rows
 
 _CROWDED = 2000  # points from which their density is drawn
@@ -36,7 +35,7 @@ def predicted(y_true: Any, y_pred: Any, name: str = "value", ax: Axes | None = N
     ax.set(xlim=ends, ylim=ends, aspect="equal")
     spread = ((truth - truth.mean()) ** 2).sum()
     error = ((guess - truth) ** 2).sum()
-    root = number(float(f"{numpy.sqrt(error / len(truth)):.4g}"))
+    root = short(numpy.sqrt(error / len(truth)), 4)
     ax.text(0.04, 0.95, f"RMSE {root}", transform=ax.transAxes, color=INK, va="top", fontweight="bold")
     ax.text(0.04, 0.895, f"{len(truth):,} rows", transform=ax.transAxes, color=GREY, va="top")
     title = "Predicted against true" + (f": R² {1 - error / spread:.3f}" if spread else "")
@@ -70,7 +69,7 @@ def residuals(y_true: Any, y_pred: Any, name: str = "value", ax: Axes | None = N
         ax.plot(middle, median, color=ORANGE, linewidth=2, zorder=4, label="median")
         ax.legend(loc="upper right")
     inner = numpy.quantile(left, [0.1, 0.9])
-    title = f"Residuals: 80% lie between {_rounded(inner[0])} and {_rounded(inner[1])}"
+    title = f"Residuals: 80% lie between {short(inner[0])} and {short(inner[1])}"
     ax.set_ylim(-1.05 * top, 1.05 * top)
     dress(ax, title, f"predicted {name}", "residual: predicted − true", "y")
     _thousands(ax, (float(guess.min()), float(guess.max())))
@@ -98,10 +97,6 @@ def _bands(x: Array, y: Array) -> tuple[Array, Array, Array, Array]:
     parts = numpy.array_split(numpy.argsort(x, kind="stable"), max(bins, 1))
     quantiles = numpy.array([numpy.quantile(y[part], [0.1, 0.5, 0.9]) for part in parts])
     return numpy.array([numpy.median(x[part]) for part in parts]), *quantiles.T
-
-
-def _rounded(value: float) -> str:
-    return number(float(f"{value:.3g}"))
 
 
 def _thousands(ax: Axes, ends: tuple[float, float], both: bool = False) -> None:

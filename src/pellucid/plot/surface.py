@@ -8,9 +8,8 @@ from typing import Any
 import numpy
 
 from pellucid.errors import ArgumentError
-from pellucid.explain.numbers import number
 from pellucid.plot import plane as planes
-from pellucid.plot.figure import DARK_BLUE, INK, LINES, ORANGE, SEQUENCE, Axes, axes, colours, dress, styled
+from pellucid.plot.figure import DARK_BLUE, INK, LINES, ORANGE, SEQUENCE, Axes, axes, colours, dress, short, styled
 from pellucid.plot.inputs import Array, column, numbers, one_of, same_rows
 from pellucid.plot.plane import Loss, Plane
 
@@ -112,7 +111,7 @@ def paraboloid(
         ax.plot(*bottom, "o", color=ORANGE, markersize=7, markeredgecolor="white")
     else:
         ax.plot(*bottom[:, None], [lowest], "o", color=ORANGE, markersize=7, markeredgecolor="white", zorder=9)
-    w, b0, low = (number(float(f"{value:.3g}")) for value in numpy.round([*bottom, lowest], 9) + 0.0)
+    w, b0, low = map(short, numpy.round([*bottom, lowest], 9))
     dress_surface(ax, f"The bottom of the bowl: w = {w}, b = {b0}, loss {low}", labels)
     return ax
 
@@ -158,8 +157,8 @@ def _extent(
 def _title(steps: Array | None, loss: Loss, surface: Array) -> str:
     if steps is not None:
         first, last = loss(steps[0]), loss(steps[-1])
-        return f"Loss along the path: from {first:.4g} to {last:.4g}"
-    return f"Loss surface: from {numpy.nanmin(surface):.4g} to {numpy.nanmax(surface):.4g}"
+        return f"Loss along the path: from {short(first)} to {short(last)}"
+    return f"Loss surface: from {short(numpy.nanmin(surface))} to {short(numpy.nanmax(surface))}"
 
 
 def _size(kind: str) -> tuple[tuple[float, float], str | None]:
@@ -187,7 +186,7 @@ def draw_surface(ax: Axes, kind: str, a: Array, b: Array, surface: Array, labels
     ax.contour(a, b, masked, levels=levels, colors="white", linewidths=0.5, alpha=0.6)
     bar = ax.figure.colorbar(filled, ax=ax, pad=0.02, aspect=30, ticks=levels[::3])
     tiny = 1e-6 * abs(levels[-1])
-    bar.ax.set_yticklabels(["0" if abs(value) < tiny else f"{value:.3g}" for value in levels[::3]])
+    bar.ax.set_yticklabels([short(0.0 if abs(value) < tiny else value) for value in levels[::3]])
     bar.set_label("loss")
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0)
