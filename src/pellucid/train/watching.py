@@ -31,7 +31,7 @@ class Doctor(Callback):
     []
     """
 
-    def __init__(self, share: float = 0.02) -> None:
+    def __init__(self, share: float = 0.015) -> None:
         if not isinstance(share, (int, float)) or not share > 0:
             raise ArgumentError(f"Doctor: share must be a number above 0, got {share!r}")
         self.share = float(share)

@@ -108,7 +108,8 @@ def duplicate_columns(fault: Fault, data: DataView) -> Iterator[Finding]:
         return
     pairs = [*_equal_numbers(data.columns), *_equal_categories(data.columns)]
     for first, second, r in pairs[:5]:
-        what = f"correlation {number(round(r, 6))}" if abs(r) < 1 else "the same in every row, but for unit or names"
+        exact = abs(round(r, 6)) == 1.0
+        what = "the same in every row, but for unit or names" if exact else f"correlation {r:.6f}"
         more = f"; {len(pairs) - 5} more pairs" if len(pairs) > 5 and second == pairs[4][1] else ""
         yield fault.found(
             f"columns '{first}' and '{second}'", what + more, columns=[first, second], correlation=r, pairs=len(pairs)

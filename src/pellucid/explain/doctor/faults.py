@@ -44,7 +44,7 @@ class Fault:
         blocks[-1] += "".join(
             "\n" + textwrap.fill(one, _WIDTH, initial_indent="  - ", subsequent_indent="    ") for one in self.repairs
         )
-        return "\n\n".join([*blocks, f"Source: {self.source}"])
+        return "\n\n".join([*blocks, textwrap.fill(f"Source: {self.source}", _WIDTH)])
 
     def markdown(self) -> str:
         """The same as a section of the documentation."""
