@@ -132,6 +132,23 @@ def test_pixels_of_bytes_and_columns_of_frames() -> None:
     assert flat.what_if(frame, {"sleep": 8.0}).changes == (("sleep", "7", "8"),)
 
 
+def test_steps_of_a_series_stay_in_order() -> None:
+    model = pellucid.Sequential([pellucid.Input((12, 1)), layers.LSTM(8), layers.Dense(1, name="next")], seed=0)
+    x = numpy.sin(numpy.arange(12, dtype="float32"))[None, :, None]
+    why = model.why(x)
+    adds_up(why)
+    assert why.inputs[0].form == "steps"
+    bars = why.plot().patches
+    numpy.testing.assert_allclose([bar.get_height() for bar in bars], why.inputs[0].contributions[:, 0], rtol=1e-6)
+    page = why.html()
+    assert page.index("step 2") < page.index("step 11")
+    still = model.why(x, baseline=x)
+    assert still.prediction == still.baseline
+    assert not still.inputs[0].contributions.any()
+    assert "sum +0" in still.text()
+    assert still.plot()
+
+
 # Beside gradients by PyTorch
 
 

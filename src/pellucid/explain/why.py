@@ -19,6 +19,7 @@ from pellucid.core.spec import show_shape
 from pellucid.errors import ArgumentError, ShapeError, UnknownNameError
 from pellucid.execute.program import Executor
 from pellucid.explain.attribution import Attribution, attribute
+from pellucid.explain.numbers import number
 from pellucid.explain.rendered import Rendered
 from pellucid.nn.activations import name_of as name_of_activation
 from pellucid.nn.construction import Construction, constructing
@@ -29,8 +30,8 @@ Arrays = list[numpy.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """What the elements of one input contribute. `form`: "columns" and "tokens" have `labels`, one for each element,
-    and `shown`, its value as people write it; a "picture" has [height, width, …] of pixels."""
+    """What the elements of one input contribute. `form`: "columns", "tokens" and "steps" have `labels`, one for each
+    element, and `shown`, its value as people write it; a "picture" has [height, width, …] of pixels."""
 
     name: str
     form: str
@@ -279,16 +280,16 @@ def _share(
         raise ArgumentError(f"names has {len(names)} names for the {count} elements of input {name!r}")
     if names is None and values.ndim in (2, 3) and values.shape[1] > 1:
         return Share(name, "picture", values, part)
+    shown = tuple(number(value) for value in values.ravel().tolist())
+    if names is None and values.ndim == 2:
+        return Share(name, "steps", values, part, tuple(f"step {t}" for t in range(len(values))), shown)
     labels = [*names] if names is not None else _labels(name, values.shape)
-    shown = tuple(f"{value:.5g}" for value in values.ravel().tolist())
     return Share(name, "columns", values, part, tuple(labels), shown)
 
 
 def _labels(name: str, shape: tuple[int, ...]) -> list[str]:
     if not shape:
         return [name]
-    if len(shape) == 2 and shape[1] == 1:
-        return [f"step {t}" for t in range(shape[0])]
     return [f"{name}[{', '.join(map(str, at))}]" for at in numpy.ndindex(shape)]
 
 

@@ -41,18 +41,19 @@ def legend() -> str:
 
 def _titled(why: Why, share: Share) -> str:
     title = f"<h2>{escape(share.name)}</h2>\n" if len(why.inputs) > 1 else ""
-    return title + {"picture": _picture, "tokens": _tokens, "columns": _columns}[share.form](share)
+    return title + {"picture": _picture, "tokens": _tokens, "columns": _columns, "steps": _columns}[share.form](share)
 
 
 def _columns(share: Share) -> str:
     places, rest, others = largest(share, _SHOWN)
+    places = sorted(places) if share.form == "steps" else places
     more = [cells for cells in (share.shown, share.usual) if cells]
     rows: list[tuple[str, float, Sequence[str]]] = [
         (share.labels[i], float(share.contributions.ravel()[i]), [cells[i] for cells in more]) for i in places
     ]
     if others:
         rows.append((f"{others} other{'s' * (others > 1)}", rest, [""] * len(more)))
-    return bars(rows, ["column", *["value", "usual"][: len(more)], "contribution"])
+    return bars(rows, ["step" if share.form == "steps" else "column", *["value", "usual"][: len(more)], "contribution"])
 
 
 def _tokens(share: Share) -> str:

@@ -78,8 +78,7 @@ def _share(share: Share) -> str:
         rows += [[signed(rest), f"{len(found) - _SHOWN} other blocks"]] if len(found) > _SHOWN else []
         return columns([["contribution", "block of the picture"], *rows], left=(1,))
     places, rest, others = largest(share)
-    what = "token" if share.form == "tokens" else "column"
-    head = ["contribution", what, "value" if share.form == "columns" else "", "usual" if share.usual else ""]
+    head = ["contribution", share.form.removesuffix("s"), "value", "usual"]
     rows = [
         [signed(float(share.contributions.ravel()[i])), _name(share, i), _cell(share.shown, i), _cell(share.usual, i)]
         for i in places

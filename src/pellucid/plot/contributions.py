@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy
 
 from pellucid.errors import ArgumentError
+from pellucid.explain.colours import sign_colour
 from pellucid.explain.grad_cam import warm
 from pellucid.explain.numbers import number
 from pellucid.explain.pixels import overlay
@@ -26,8 +27,8 @@ _SHOWN = 14
 def contributions(why: Why, ax: Axes | None = None, input: str | None = None) -> Axes:
     """Draw what each column, word or pixel contributed to a prediction: `model.why(x)`.
 
-    Bars for columns and words, the largest above; of an image the pixels in colour, blue where they raise the output.
-    `input` chooses one of several inputs.
+    Bars for columns and words, the largest above, and for steps of a sequence in their order; of an image the pixels in
+    colour, blue where they raise the output. `input` chooses one of several inputs.
 
     >>> import pellucid
     >>> model = pellucid.Sequential([pellucid.Input((2,)), pellucid.layers.Dense(1, name="sum")])
@@ -44,6 +45,13 @@ def contributions(why: Why, ax: Axes | None = None, input: str | None = None) ->
         bare(ax)
         ax.set_title(f"{why.what}: {rounded(why.prediction)}", loc="left")
         return ax
+    if share.form == "steps":
+        ax = axes(ax, (6.4, 3.2))
+        steps = [float(value) for value in share.contributions.ravel()]
+        ax.bar(numpy.arange(len(steps)), steps, color=[sign_colour(value) for value in steps], width=0.85)
+        ax.axhline(0, color=GREY, linewidth=0.8)
+        dress(ax, f"{why.what}: {rounded(why.prediction)}", "step", f"contribution; {_start(why)}")
+        return ax
     places, rest, others = largest(share, _SHOWN)
     names = [f"{share.labels[i]} = {share.shown[i]}" if share.form == "columns" else share.labels[i] for i in places]
     values = [float(share.contributions.ravel()[i]) for i in places]
@@ -51,8 +59,7 @@ def contributions(why: Why, ax: Axes | None = None, input: str | None = None) ->
         names, values = [*names, f"{others} others"], [*values, rest]
     ax = axes(ax, (6.4, 0.9 + 0.3 * len(names)))
     bars(ax, names, values)
-    start = f"{why.compared} gives {rounded(why.baseline)}"
-    dress(ax, f"{why.what}: {rounded(why.prediction)}", f"contribution; {start}", lines="x")
+    dress(ax, f"{why.what}: {rounded(why.prediction)}", f"contribution; {_start(why)}", lines="x")
     return ax
 
 
@@ -131,8 +138,6 @@ def grad_cam(record: GradCam, ax: Axes | None = None) -> Axes:
 
 def bars(ax: Axes, names: list[str], values: list[float], spread: list[float] | None = None) -> None:
     """Horizontal bars, the first one above, blue to the right and red to the left, each with its number."""
-    from pellucid.explain.colours import sign_colour
-
     places = numpy.arange(len(names))
     ax.barh(places, values, color=[sign_colour(value) for value in values], height=0.62, xerr=spread,
             error_kw={"ecolor": GREY, "elinewidth": 1})  # fmt: skip
@@ -145,13 +150,17 @@ def bars(ax: Axes, names: list[str], values: list[float], spread: list[float] | 
         ax.annotate(text, (value + (more if value >= 0 else -more), place), (4 if value >= 0 else -4, 0),
                     textcoords="offset points", va="center", ha="left" if value >= 0 else "right",
                     color=GREY, fontsize=8)  # fmt: skip
-    ax.margins(x=0.24 if min(values) < 0 else 0.16)
+    ax.margins(x=0.24 if min(values, default=0.0) < 0 else 0.16)
     ax.tick_params(axis="y", length=0)
     if max(map(abs, ax.get_xlim())) >= 10_000:
         from matplotlib.ticker import MaxNLocator
 
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(lambda value, _: number(value))
+
+
+def _start(why: Why) -> str:
+    return f"{why.compared} gives {rounded(why.baseline)}"
 
 
 def _chosen(why: Why, name: str | None) -> Share:
