@@ -217,6 +217,26 @@ def test_explain_why_adds_up(folder: Path, models: dict[str, Path], tmp_path: Pa
         assert record["what"] == f"the probability of {model.target.name} = {wanted}"
 
 
+@pytest.mark.parametrize("name", ["houses", "answers", "fruit"])
+def test_explain_shows_a_training_step_and_writes_every_form(
+    folder: Path, models: dict[str, Path], name: str, tmp_path: Path
+) -> None:
+    step = (models[name], f"{name}.csv", "--row", 4, "--weight", "output/kernel")
+    record = json.loads(pellucid_(folder, "explain", *step, "--json").out)
+    (weight,) = record["weights"]
+    total = sum(path["product"] for path in weight["paths"]) + weight["rest"]
+    assert total == pytest.approx(weight["gradient"], rel=1e-6)
+    text = pellucid_(folder, "explain", *step).out
+    assert {"houses": "standardize[size]", "answers": "ŷ = σ(", "fruit": "ŷ[banana]"}[name] in text
+    for arguments, suffix in ((step, "html"), (step, "tex"), (step[:4], "html"), (step[:4], "tex")):
+        out = tmp_path / f"explained.{suffix}"
+        assert pellucid_(folder, "explain", *arguments, "--out", out).code == 0
+        written = out.read_text(encoding="utf-8")
+        assert written.startswith({"html": "<!doctype html>", "tex": r"\documentclass"}[suffix])
+        assert "hidden" in written
+    assert "\\begin{align*}" in pellucid_(folder, "explain", *step, "--format", "latex").out
+
+
 def test_info(folder: Path) -> None:
     record = json.loads(pellucid_(folder, "info", "--json").out)
     assert "numpy" in record["executors"]

@@ -86,8 +86,12 @@ def test_rows_and_probabilities_that_do_not_exist(folder: Path, models: dict[str
     assert (found.code, "There are: " in found.err) == (3, True)
     found = pellucid_(folder, "explain", models["fruit"], "fruit.csv", "--row", 0, "--why", "--out", "why.doc")
     assert (found.code, ".txt, .html, .json" in found.err) == (2, True)
-    found = pellucid_(folder, "explain", models["fruit"], "fruit.csv", "--row", 0, "--format", "html")
+    found = pellucid_(folder, "explain", models["fruit"], "fruit.csv", "--row", 0, "--class", "apple")
     assert (found.code, "--why" in found.err) == (2, True)
+    found = pellucid_(folder, "explain", models["fruit"], "fruit.csv", "--row", 0, "--weight", "hidden_1/kernal")
+    assert (found.code, "did you mean 'hidden_1/kernel'" in found.err) == (2, True)
+    found = pellucid_(folder, "explain", models["fruit"], "fruit.csv", "--row", 0, "--weight", "output/bias[9]")
+    assert (found.code, "shape [3]" in found.err) == (2, True)
     found = pellucid_(folder, "predict", models["houses"], "houses.csv", "--probabilities")
     assert (found.code, "--probabilities" in found.err) == (2, True)
 

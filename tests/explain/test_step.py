@@ -105,8 +105,8 @@ def test_four_renderings(tmp_path: Path) -> None:
     assert r"\frac{\partial L}{\partial w_{1}} &= \left(\hat{y} - y\right) \cdot w_{5}" in latex
     assert latex.count(r"\begin{align*}") == latex.count(r"\end{align*}")
     step.save(tmp_path / "step.txt")
-    assert (tmp_path / "step.txt").read_text(encoding="utf-8") == str(step)
-    with pytest.raises(ArgumentError, match=r"\.txt, \.html, \.tex, \.json"):
+    assert (tmp_path / "step.txt").read_text(encoding="utf-8") == f"{step}\n"
+    with pytest.raises(ArgumentError, match=r"\.txt, \.html, \.json, \.tex"):
         step.save(tmp_path / "step.pdf")
 
 

@@ -61,14 +61,6 @@ def columns(rows: Iterable[Sequence[str]], right: Sequence[int] = (), indent: st
     return "\n".join(lines)
 
 
-def cell(column: Any) -> Any:
-    """The only cell of a column of one row, as a plain value; dates as text, what is missing as None."""
-    if bool(column.missing[0]):
-        return None
-    value = column.values[0]
-    return str(value) if column.holds == "datetime" else value.item() if hasattr(value, "item") else value
-
-
 def _clean(text: str) -> str:
     """Text without control characters: those of a table's cells could steer the terminal."""
     return text if text.isprintable() else text.translate(_CONTROL)

@@ -1,17 +1,12 @@
-"""`pellucid explain`: how the prediction for one row comes about."""
+"""`pellucid explain`: how the prediction for one row comes about, why it is so, and how training would change it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from pellucid.cli import console, options
-
-if TYPE_CHECKING:
-    from pellucid.data.table import Table
-    from pellucid.train.tabular import TableModel
+from pellucid.cli import options
 
 
 @click.command("explain")
@@ -25,6 +20,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Units per layer, and parts per sum, that are shown.",
 )
+@click.option(
+    "--weight",
+    "weights",
+    multiple=True,
+    metavar="LAYER/NAME[i,j]",
+    help="Show instead a training step on the row: the chain rule from this weight to the loss, and its update.",
+)
 @click.option("--why", is_flag=True, help="Show instead what each column contributes to the prediction.")
 @click.option("--class", "output", help="With --why: the class whose probability is explained; the predicted one else.")
 @options.FORMAT
@@ -35,6 +37,7 @@ def command(
     data: Path,
     row: int,
     top: int,
+    weights: tuple[str, ...],
     why: bool,
     output: str | None,
     form: str | None,
@@ -47,69 +50,31 @@ def command(
     gives the prediction. Of each layer the units are shown that matter most for what comes after, of each sum the
     largest parts, and the rest as one number. --json has every value and, of the same units, every part.
 
-    --why compares the row with a usual one, and shares the difference of the two predictions out to the columns. --out
-    writes a .txt, .html or .json file.
+    --weight shows a training step on the row instead: each local derivative on the way from that weight to the loss as
+    formula and number, their product, and what the optimizer makes of it. LAYER/NAME without an index stands for its
+    weight with the largest gradient. The row needs the target's value.
+
+    --why compares the row with a usual one, and shares the difference of the two predictions out to the columns.
+
+    --out writes a .txt, .html, .json or, but for --why, .tex file.
+
+    pellucid explain fruit.safetensors fruit.csv --row 3
+
+    pellucid explain fruit.safetensors fruit.csv --row 3 --weight hidden_1/kernel[0,2] --out step.html
     """
-    from pellucid.data.read import read
-    from pellucid.explain.forward import as_json as stages_json
-    from pellucid.explain.forward import forward_pass, units_that_matter
-    from pellucid.explain.forward_text import render
-    from pellucid.train.opening import open_model
-
+    if why and weights:
+        raise click.UsageError("give --why or --weight, not both")
+    if output and not why:
+        raise click.UsageError("--class goes with --why")
+    form = "json" if as_json else form
     table = options.load(model)
-    rows = read(data)
-    one = _row(rows, row)
     if why:
-        options.show(table.why(one, output=output), "json" if as_json else form, out)
-        return
-    if form or out or output:
-        raise click.UsageError("--format, --out and --class go with --why")
-    notices: list[str] = []
-    arrays = table.encoder.features(one, notices)
-    stages = forward_pass(open_model(table.model, arrays, unrolled=True), table.element_names())
-    outputs = stages[-1].values[None]
-    place = int(outputs[0].argmax()) if table.target.task == "multiclass" else 0
-    units = units_that_matter(stages, place, top)
-    record = _answer(table, one, outputs)
-    if as_json:
-        raw = {name: console.cell(one[name]) for name in one.names}
-        console.document(
-            {"model": str(model), "data": str(data), "row": row, "columns": raw, **record,
-             "layers": stages_json(stages, units), "notices": notices}
-        )  # fmt: skip
-        return
-    options.notes(notices)
-    console.out(f"{_headline(table, record, data, row)}\n\n{render(stages, units, top)}")
-
-
-def _row(table: Table, row: int) -> Table:
-    import numpy
-
-    from pellucid.errors import ArgumentError
-
-    if row >= len(table):
-        raise ArgumentError(f"--row {row}: {table.name} has {len(table):,} rows, counted from 0 to {len(table) - 1:,}")
-    return table.take(numpy.array([row]))
-
-
-def _answer(table: TableModel, one: Table, outputs: Any) -> dict[str, Any]:
-    """The prediction, the probabilities of the classes, and the true value where the table has one."""
-    record: dict[str, Any] = {"target": table.target.name, "prediction": table.encoder.decode(outputs).tolist()[0]}
-    if table.target.classes:
-        chances = table.probabilities(outputs)[0].tolist()
-        record["probabilities"] = dict(zip(map(str, table.target.classes), chances, strict=True))
-    if table.target.name in one.columns:
-        record["true"] = console.cell(one[table.target.name])
-    return record
-
-
-def _headline(table: TableModel, record: dict[str, Any], data: Path, row: int) -> str:
-    from pellucid.explain.numbers import number
-
-    predicted, true = record["prediction"], record.get("true")
-    text = f"{data.name}, row {row}: {table.target.name} is predicted as "
-    if not table.target.classes:
-        text += number(predicted)
-        return text + (f"; the table says {number(true)}" if isinstance(true, (int, float)) else "")
-    text += f"{predicted!r} with probability {record['probabilities'][str(predicted)]:.4f}"
-    return text + (f"; the table says {true!r}" if true is not None else "")
+        options.show(table.why(data, row, output=output), form, out)
+    elif weights:
+        options.show(table.explain_step(data, row, list(weights)), form, out)
+    else:
+        notices: list[str] = []
+        record = table.explain_row(data, row, top, notices)
+        if form != "json":
+            options.notes(notices)
+        options.show(record, form, out)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 DATA = click.argument("data", type=click.Path(path_type=Path))
 MODEL = click.argument("model", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
-FORMAT = click.option("--format", "form", type=click.Choice(("text", "html", "json")), help="Text, unless told.")
+FORMAT = click.option(
+    "--format", "form", type=click.Choice(("text", "html", "latex", "json")), help="Text, unless told."
+)
 OUT = click.option("--out", type=click.Path(path_type=Path), help="The file to write; its suffix says how.")
 KIND = click.option(
     "--kind",
@@ -68,7 +70,7 @@ def show(record: Rendered, form: str | None, out: Path | None) -> None:
     elif form == "json":
         console.document(record.to_json())
     else:
-        console.out(record.html() if form == "html" else record.text())
+        console.out({"html": record.html, "latex": record.latex}.get(form or "text", record.text)())
 
 
 def figures(target: Target, found: dict[str, Any]) -> str:

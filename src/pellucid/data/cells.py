@@ -32,6 +32,16 @@ _MOSTLY = 0.95
 _LARGEST = float(np.finfo(np.float32).max)
 
 
+def plain(column: Column) -> object:
+    """The only cell of a column of one row, as a plain value; dates as text, what is missing as None."""
+    if bool(column.missing[0]):
+        return None
+    value = column.values[0]
+    if column.holds == "datetime":
+        return str(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def number(text: str) -> float | None:
     """The number that a text spells, NaN for a word that means unknown, None for anything else.
 

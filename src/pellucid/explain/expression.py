@@ -31,7 +31,7 @@ class Symbol:
     @property
     def is_short(self) -> bool:
         """Whether it is written as in mathematics, rather than as in a program."""
-        return len(self.letter.rstrip("′")) == 1 and len(self.index) < 2
+        return len(self.letter.rstrip("′")) == 1 and (not self.index or [type(i) for i in self.index] == [int])
 
 
 @dataclass(frozen=True)

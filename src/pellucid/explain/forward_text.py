@@ -25,7 +25,7 @@ _TABLE = _Table()
 def render(stages: Sequence[Stage], units: Mapping[str, Sequence[int]], count: int) -> str:
     """The stages as text: of each layer with weights the chosen units, of each unit the `count` largest parts."""
     parts: list[str] = []
-    for place, chain in enumerate(_chains(stages), 1):
+    for place, chain in enumerate(chains(stages), 1):
         stage = chain[0]
         if stage.weighted:
             parts.append(_layer(place, stage, units.get(stage.name, ()), count))
@@ -35,13 +35,13 @@ def render(stages: Sequence[Stage], units: Mapping[str, Sequence[int]], count: i
         elif stage.kind == "PiecewiseLinearEncoding":
             parts.append(_ranges(place, stage))
         elif len(chain) == 1 and len(stage.values) == 1 and stage.expression(0) is not None:
-            parts.append(f"{place}. {stage.name}: {_worked(stage, 0)} = {number(float(stage.values[0]))}")
+            parts.append(f"{place}. {stage.name}: {worked(stage, 0)} = {number(float(stage.values[0]))}")
         else:
             parts.append(_preparation(place, chain) + _made(chain))
     return "\n\n".join(parts)
 
 
-def _chains(stages: Sequence[Stage]) -> list[list[Stage]]:
+def chains(stages: Sequence[Stage]) -> list[list[Stage]]:
     """Stages that prepare one input, together; every other stage alone."""
     chains: list[list[Stage]] = []
     by_end: dict[str, list[Stage]] = {}
@@ -65,19 +65,30 @@ def _chains(stages: Sequence[Stage]) -> list[list[Stage]]:
 
 
 def _preparation(place: int, chain: Sequence[Stage]) -> str:
-    """An input and what prepares it, side by side: one row per element, one column per step."""
+    """An input and what prepares it, side by side."""
+    head, rows = preparation(chain)
+    title = f"{place}. {' → '.join(stage.name for stage in chain)}\n"
+    if len(head) < 2:
+        return title + "   " + rows[0][0]
+    left = (0, len(head) - 1) if not head[-1] else (0,)
+    return title + columns([head, *rows], left=left)
+
+
+def preparation(chain: Sequence[Stage]) -> tuple[list[str], list[list[str]]]:
+    """An input and what prepares it as a table, its head and its rows: one row per element, one column per step. A
+    category is one cell; images and sequences, too large for that, are told by how far their values reach."""
     last = chain[-1]
     if len(chain) > 1 and len(chain[0].values) == 1 and len(last.values) > 1:
-        return f"{place}. {' → '.join(stage.name for stage in chain)}\n" + _encoded(last)
+        return [""], [[_encoded(last)]]
     if any(len(stage.shape) > 1 or stage.kind == "Flatten" for stage in chain):
-        return _images(place, chain)
+        return ["", "size", "smallest", "mean", "largest"], [_reach(stage) for stage in chain]
     labels = max((stage.labels for stage in chain), key=len)
-    rows = [["", *(stage.name for stage in chain), ""]]
+    rows = []
     for i, label in enumerate(labels):
         cells = [number(float(stage.values[i])) if i < len(stage.values) else "" for stage in chain]
-        worked = f"= {expression}" if len(cells) > 1 and (expression := _worked(last, i)) else ""
-        rows.append([_clip(label), *("missing" if cell == "NaN" else cell for cell in cells), worked])
-    return f"{place}. {' → '.join(stage.name for stage in chain)}\n{columns(rows, left=(0, len(chain) + 1))}"
+        made = f"= {expression}" if len(cells) > 1 and (expression := worked(last, i)) else ""
+        rows.append([clipped(label), *("missing" if cell == "NaN" else cell for cell in cells), made])
+    return ["", *(stage.name for stage in chain), ""], rows
 
 
 def _made(chain: Sequence[Stage]) -> str:
@@ -86,49 +97,50 @@ def _made(chain: Sequence[Stage]) -> str:
     return f"\n\n{write_equations(made)}" if made else ""
 
 
-def _images(place: int, chain: Sequence[Stage]) -> str:
-    """Images and sequences, too large for one row per element: their sizes, and how far their values reach."""
-    rows = [["", "size", "smallest", "mean", "largest"]]
-    for stage in chain:
-        values = stage.values if stage.values.size else [math.nan]
-        reach = (min(values), sum(values) / len(values), max(values))
-        rows.append([stage.name, _size(stage.shape), *(number(float(value)) for value in reach)])
-    return f"{place}. {' → '.join(stage.name for stage in chain)}\n{columns(rows)}"
+def _reach(stage: Stage) -> list[str]:
+    values = stage.values if stage.values.size else [math.nan]
+    reach = (min(values), sum(values) / len(values), max(values))
+    return [stage.name, size(stage.shape), *(number(float(value)) for value in reach)]
 
 
-def _size(shape: Sequence[int]) -> str:
+def size(shape: Sequence[int]) -> str:
+    """5 x 6 x 1."""
     return " x ".join(map(str, shape)) or "1"
 
 
 def _ranges(place: int, stage: Stage) -> str:
+    head = f"{place}. {stage.name} of {stage.inputs[0]}: how far each is through ranges of equally many training rows"
+    rows, tail = ranges(stage)
+    return "\n".join([head, *([columns(rows)] if rows else []), f"   {tail}"])
+
+
+def ranges(stage: Stage) -> tuple[list[list[str]], str]:
     """How far each column has come: the ranges it is in, and how many it has passed and has not reached."""
     inside = [(label, value) for label, value in zip(stage.labels, stage.values, strict=True) if 0.0 < value < 1.0]
     passed = int((stage.values == 1.0).sum())
-    head = f"{place}. {stage.name} of {stage.inputs[0]}: how far each is through ranges of equally many training rows"
-    rows = [[_clip(label), f"{value:.4f}"] for label, value in inside]
-    tail = f"   {passed} other ranges lie below (1), {len(stage.values) - passed - len(inside)} above (0)"
-    return "\n".join([head, *([columns(rows)] if rows else []), tail])
+    tail = f"{passed} other ranges lie below (1), {len(stage.values) - passed - len(inside)} above (0)"
+    return [[clipped(label), f"{value:.4f}"] for label, value in inside], tail
 
 
 def _encoded(stage: Stage) -> str:
     """A category: the one place that is 1, or its vector."""
     ones = [label for label, value in zip(stage.labels, stage.values, strict=True) if value == 1.0]
     if stage.kind == "CategoryEncoding":
-        return f"   {_clip(ones[0])}: 1, the other {len(stage.values) - 1} are 0" if ones else "   all are 0"
+        return f"{clipped(ones[0])}: 1, the other {len(stage.values) - 1} are 0" if ones else "all are 0"
     vector = ", ".join(number(float(value)) for value in stage.values[:8])
-    return f"   [{vector}{', …' if len(stage.values) > 8 else ''}]"
+    return f"[{vector}{', …' if len(stage.values) > 8 else ''}]"
 
 
 def _layer(place: int, stage: Stage, units: Sequence[int], count: int) -> str:
     activation = stage.activation if stage.activation not in ("", "linear") else ""
-    sizes = f"{_size(stage.given)} → {_size(stage.shape)}"
+    sizes = f"{size(stage.given)} → {size(stage.shape)}"
     formula = f"{activation}(Σ value·weight + bias)" if activation else "Σ value·weight + bias"
     lines = [f"{place}. {stage.name}: {sizes}, each {formula}"]
     for unit in units:
         lines += ["", _unit(stage.unit(unit), activation, count)]
     left = len(stage.values) - len(units)
     if activation == "softmax":
-        lines += ["", _softmax(stage)]
+        lines += ["", columns(largest_classes(stage))]
     elif left > 0:
         silent = sum(1 for place, value in enumerate(stage.values) if value == 0.0 and place not in units)
         others = f"   … and {left} more unit" if units else f"   {left} unit"
@@ -137,33 +149,38 @@ def _layer(place: int, stage: Stage, units: Sequence[int], count: int) -> str:
 
 
 def _unit(unit: Unit, activation: str, count: int) -> str:
+    head, rows = parts_of(unit, activation, count)
+    return f"   {head}\n" + columns(rows, indent="     ", left=(1, 2))
+
+
+def parts_of(unit: Unit, activation: str, count: int) -> tuple[str, list[tuple[str, str, str]]]:
+    """What a unit is, and the parts of its sum: how much, of what, and how that is made; the largest first."""
     parts, rest = unit.largest(count)
     others = len(unit.contributions) - len(parts)
     sums = [part.product for part in parts] + ([rest] if others else []) + [unit.bias, unit.weighted_sum]
-    names = [_clip(part.label) for part in parts] + ([f"{others} more"] if others else []) + ["bias", "sum"]
+    names = [clipped(part.label) for part in parts] + ([f"{others} more"] if others else []) + ["bias", "sum"]
     made = [f"{number(part.value)} × {number(part.weight)}" for part in parts] + [""] * (len(sums) - len(parts))
-    rows = list(zip(_aligned(sums), names, made, strict=True))
     if activation and activation != "softmax":
-        head = f"   {unit.label} = {activation}({number(unit.weighted_sum)}) = {number(unit.value)}"
+        head = f"{unit.label} = {activation}({number(unit.weighted_sum)}) = {number(unit.value)}"
     else:
-        head = f"   {unit.label}: {number(unit.weighted_sum)}" + (" before softmax" if activation else "")
-    return head + "\n" + columns(rows, indent="     ", left=(1, 2))
+        head = f"{unit.label}: {number(unit.weighted_sum)}" + (" before softmax" if activation else "")
+    return head, list(zip(_aligned(sums), names, made, strict=True))
 
 
-def _softmax(stage: Stage) -> str:
-    """The classes by probability: e^z / Σ e^z."""
+def largest_classes(stage: Stage) -> list[list[str]]:
+    """The classes by probability, e^z / Σ e^z, below a head."""
     ranked = sorted(range(len(stage.values)), key=lambda place: -stage.values[place])
     rows = [["class", "z", "softmax: e^z / Σ e^z"]]
     for place in ranked[:_CLASSES]:
-        rows.append([_clip(stage.labels[place]), number(float(stage.sums[place])), f"{stage.values[place]:.4f}"])
+        rows.append([clipped(stage.labels[place]), number(float(stage.sums[place])), f"{stage.values[place]:.4f}"])
     if len(ranked) > _CLASSES:
         rows.append(
             [f"{len(ranked) - _CLASSES} more", "", f"{sum(float(stage.values[i]) for i in ranked[_CLASSES:]):.4f}"]
         )
-    return columns(rows)
+    return rows
 
 
-def _worked(stage: Stage, place: int) -> str:
+def worked(stage: Stage, place: int) -> str:
     """One element of a preparing layer in numbers: (1.9 − 1.5) / 0.4; nothing where it is not short."""
     made = stage.expression(place)
     return "" if made is None else _TABLE.write(made, numbers=True)
@@ -176,6 +193,7 @@ def _aligned(values: Sequence[float]) -> list[str]:
     return [f"{value + 0.0:+,.{decimals}f}".replace("-", "−") for value in values]  # + 0.0: no minus zero
 
 
-def _clip(text: str) -> str:
+def clipped(text: str) -> str:
+    """A label as long as a column bears."""
     text = " ".join(text.split())
     return text if len(text) <= _NAME else text[: _NAME - 1] + "…"

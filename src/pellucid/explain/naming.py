@@ -12,9 +12,11 @@ of its own, but for the network's inputs and outputs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
+
+import numpy
 
 from pellucid.core.graph import Tensor, Variable
 from pellucid.core.sources import Feed, Read
@@ -52,6 +54,7 @@ class Naming:
     own: dict[tuple[Tensor, Index], Symbol] = field(default_factory=dict)
     weights: dict[str, tuple[Tensor, Variable]] = field(default_factory=dict)  # by LAYER/NAME
     short: dict[str, str] = field(default_factory=dict)  # what symbols call a layer
+    labels: dict[Tensor, Sequence[str]] = field(default_factory=dict)  # what elements are: columns, classes
 
     def __contains__(self, value: Tensor) -> bool:
         return value in self.stems
@@ -63,6 +66,11 @@ class Naming:
         if isinstance(value.node.op, Read):
             return Symbol(self.stems[value], index)
         example, rest = self.place(value, index)
+        if value in self.labels:
+            label = self.labels[value][int(numpy.ravel_multi_index(index[1:], known(value.shape[1:])))]
+            fed = isinstance(value.node.op, Feed)
+            alone = len(self.labels[value]) == 1
+            return Symbol(label, (), example) if fed else Symbol(self.stems[value], () if alone else (label,), example)
         step = _STEP.fullmatch(self.stems[value])
         if step:
             return Symbol(step[1] + step[3], (step[2], *rest), example)
@@ -78,8 +86,9 @@ class Naming:
         return (index[0] + 1 if batched and self.batch > 1 else None), tuple(rest)
 
 
-def name(opened: Opened) -> Naming:
-    """The names of everything in a network that a reader can be told of."""
+def name(opened: Opened, names: Mapping[str, Sequence[str]] | None = None) -> Naming:
+    """The names of everything in a network that a reader can be told of. `names` says by layers and inputs what their
+    elements are."""
     batch = known(next(iter(opened.inputs.values())).shape)[0]
     naming = Naming(batch)
     short = naming.short = _shortened(opened.layers)
@@ -87,7 +96,7 @@ def name(opened: Opened) -> Naming:
     for label, value in opened.inputs.items():
         naming.stems[value] = "x" if len(opened.inputs) == 1 else label
     for value in opened.labels:
-        naming.stems[value] = "y" if len(opened.labels) == 1 else _label(value)
+        naming.stems[value] = "y" if len(opened.labels) == 1 else _fed(value)
     for layer in opened.layers.values():
         for label, variable in layer.weights.items():
             path = layer.name.split("@")[0]
@@ -108,6 +117,7 @@ def name(opened: Opened) -> Naming:
     if opened.loss is not None:
         naming.stems[opened.loss] = "L"
     _name_neurons(naming, opened, small)
+    _label(naming, opened, names or {})
     return naming
 
 
@@ -127,7 +137,22 @@ def state_letter(name: str) -> str:
     return _STATE.get(name, name)
 
 
-def _label(value: Tensor) -> str:
+def _label(naming: Naming, opened: Opened, names: Mapping[str, Sequence[str]]) -> None:
+    """Say what the elements of inputs, outputs and layers are; layers that prepare each element alone hand that on."""
+
+    def put(value: Tensor, found: Sequence[str]) -> None:
+        if value.shape[:1] == (naming.batch,) and prod(known(value.shape[1:])) == len(found):
+            naming.labels[value] = found
+
+    for label, value in (*opened.inputs.items(), *opened.outputs.items()):
+        put(value, names.get(label, ()))
+    for layer in opened.layers.values():
+        before = naming.labels.get(layer.inputs[0], ()) if len(layer.inputs) == 1 and not layer.weights else ()
+        for value in (layer.output, *layer.parts.values()):
+            put(value, names.get(layer.name) or before)
+
+
+def _fed(value: Tensor) -> str:
     assert isinstance(value.node.op, Feed)
     return value.node.op.label
 

@@ -23,7 +23,7 @@ from pellucid.explain.expression import (
 from pellucid.explain.numbers import number
 from pellucid.explain.page import escape
 
-_SUM, _SIGN, _PRODUCT, _POWER, _ATOM = range(5)
+_SUM, _SIGN, _QUOTIENT, _PRODUCT, _POWER, _ATOM = range(6)
 _BELOW = str.maketrans("0123456789,", "₀₁₂₃₄₅₆₇₈₉,")
 _ABOVE = str.maketrans("0123456789-()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁽⁾")
 _GREEK = {"η": r"\eta", "σ": r"\sigma", "μ": r"\mu", "γ": r"\gamma", "β": r"\beta", "ŷ": r"\hat{y}"}
@@ -95,18 +95,24 @@ class Notation:
 
     def _write(self, expression: Expression, numbers: bool) -> tuple[str, int]:
         if isinstance(expression, Name):
-            return self._number(expression.value) if numbers else (self.symbol(expression.symbol), _ATOM)
+            if numbers:
+                return self._number(expression.value)
+            return self.symbol(expression.symbol), _ATOM if expression.symbol.by is None else _PRODUCT
         if isinstance(expression, Number):
             return self._number(expression.value)
         if isinstance(expression, Rest):
             return self._number(expression.value) if numbers else (self.rest(expression.count), _ATOM)
         if isinstance(expression, Negative):
-            return self.signed(self._at_least(expression.part, _PRODUCT, numbers)), _SIGN
+            return self.signed(self._at_least(expression.part, _QUOTIENT, numbers)), _SIGN
         if isinstance(expression, Sum):
             return self._sum(expression, numbers), _SUM
         if isinstance(expression, Product):
             first, *others = expression.parts
-            texts = [self._at_least(first, _SIGN, numbers), *(self._at_least(x, _PRODUCT, numbers) for x in others)]
+            text, rank = self._write(first, numbers)
+            texts = [
+                self.bracketed(text) if rank in (_SUM, _QUOTIENT) else text,
+                *(self._at_least(x, _PRODUCT, numbers) for x in others),
+            ]
             return self.times.join(texts), _SIGN if self.begins_negative(texts[0]) else _PRODUCT
         if isinstance(expression, Quotient):
             return self.fraction(expression.top, expression.bottom, numbers)
@@ -168,7 +174,7 @@ class Text(Notation):
         return f"({text})"
 
     def fraction(self, top: Expression, bottom: Expression, numbers: bool) -> tuple[str, int]:
-        return f"{self._at_least(top, _PRODUCT, numbers)} / {self._at_least(bottom, _POWER, numbers)}", _PRODUCT
+        return f"{self._at_least(top, _PRODUCT, numbers)} / {self._at_least(bottom, _POWER, numbers)}", _QUOTIENT
 
     def power(self, base: str, exponent: Expression, numbers: bool) -> tuple[str, int]:
         if isinstance(exponent, Number) and exponent.value == round(exponent.value):
@@ -180,7 +186,8 @@ class Text(Notation):
         if name == "ln":
             return f"ln {parts[0]}" if not parts[0].startswith("(") else f"ln{parts[0]}"
         if name == "√":
-            return f"√({parts[0]})" if " " in parts[0] else f"√{parts[0]}"
+            plain = " " not in parts[0] and not self.begins_negative(parts[0])
+            return f"√{parts[0]}" if plain else f"√({parts[0]})"
         return f"|{parts[0]}|" if name == "absolute" else f"{name}({', '.join(parts)})"
 
     def rest(self, count: int) -> str:
@@ -240,6 +247,9 @@ class Latex(Notation):
         return text.startswith("-")
 
 
+_SIGNED = '<mo form="prefix">−</mo>'
+
+
 class MathML(Notation):
     """MathML elements; `formula` puts them into a `math` element."""
 
@@ -266,6 +276,8 @@ class MathML(Notation):
         if letter == "ŷ":
             shown = '<mover accent="true"><mi>y</mi><mo>^</mo></mover>'
         place = ",".join(map(str, symbol.index))
+        if len(letter) > 1 and place:  # a long name has its index behind, as in a program
+            shown, place = f"<mtext>{escape(letter)}[{escape(place)}]</mtext>", ""
         below = f"<mn>{escape(place)}</mn>" if place else ""
         above = primes + ("" if symbol.example is None else f"({symbol.example})")
         if below and above:
@@ -282,7 +294,7 @@ class MathML(Notation):
                 f"{self.number(float(digits.replace('−', '-')))}<mo>·</mo>"
                 f"<msup><mn>10</mn><mrow>{self.number(float(exponent))}</mrow></msup>"
             )
-        return f"<mo>−</mo><mn>{text[1:]}</mn>" if text.startswith("−") else f"<mn>{text}</mn>"
+        return f"{_SIGNED}<mn>{text[1:]}</mn>" if text.startswith("−") else f"<mn>{text}</mn>"
 
     def bracketed(self, text: str) -> str:
         return f'<mrow><mo fence="true">(</mo>{text}<mo fence="true">)</mo></mrow>'
@@ -309,13 +321,13 @@ class MathML(Notation):
         return f"<mtext>({count:,} more)</mtext>"
 
     def signed(self, text: str) -> str:
-        return f"<mo>−</mo>{text}"
+        return f"{_SIGNED}{text}"
 
     def begins_negative(self, text: str) -> bool:
-        return text.startswith("<mo>−</mo>")
+        return text.startswith(_SIGNED)
 
     def without_sign(self, text: str) -> str:
-        return text.removeprefix("<mo>−</mo>")
+        return text.removeprefix(_SIGNED)
 
     def euler(self) -> str:
         return "<mi>e</mi>"

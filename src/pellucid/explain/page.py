@@ -39,10 +39,10 @@ border-bottom:1px solid var(--line)}
 "DejaVu Sans Mono",monospace;font-size:.9em}
 .pellucid pre{background:var(--panel);padding:.7rem .9rem;border-radius:6px;overflow-x:auto}
 .pellucid .wide{overflow-x:auto}
-.pellucid table{border-collapse:collapse;margin:.6rem 0;font-variant-numeric:tabular-nums}
+.pellucid table{overflow-wrap:normal;border-collapse:collapse;margin:.6rem 0;font-variant-numeric:tabular-nums}
 .pellucid th,.pellucid td{padding:.22rem .8rem;text-align:right;
 border-bottom:1px solid var(--line);vertical-align:baseline}
-.pellucid th{color:var(--faint);font-weight:600}
+.pellucid th{white-space:nowrap;color:var(--faint);font-weight:600}
 .pellucid th.left,.pellucid td.left{text-align:left}
 .pellucid details{margin:.45rem 0;border:1px solid var(--line);border-radius:7px;background:var(--panel)}
 .pellucid details>summary{cursor:pointer;padding:.4rem .8rem;font-weight:600}

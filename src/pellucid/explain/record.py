@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
 from typing import Any
 
-from pellucid.errors import ArgumentError
 from pellucid.explain.expression import Expression, Symbol
+from pellucid.explain.rendered import Rendered
 
 
 @dataclass(frozen=True)
@@ -92,8 +89,8 @@ class WeightStep:
         return self.update[-1].value
 
 
-@dataclass(frozen=True)
-class StepExplanation:
+@dataclass(frozen=True, repr=False)
+class StepExplanation(Rendered):
     """One training step, opened: forward pass, loss, the chain rule for some weights, and their updates.
 
     It prints as text in a terminal and shows itself in a notebook; `html`, `latex` and `to_json` render it, and `save`
@@ -112,20 +109,22 @@ class StepExplanation:
     rule: str = ""
     legend: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def title(self) -> str:
+        return f"One training step of {self.model}"
+
     def text(self) -> str:
-        """For a terminal."""
         from pellucid.explain.step_text import render
 
         return render(self)
 
-    def html(self) -> str:
-        """A page that opens offline; layers and weights unfold."""
+    def body(self) -> str:
         from pellucid.explain.step_html import render
 
         return render(self)
 
     def latex(self) -> str:
-        """Formulas for a paper: the body of a document that uses amsmath."""
+        """A document that needs amsmath alone."""
         from pellucid.explain.step_latex import render
 
         return render(self)
@@ -136,29 +135,7 @@ class StepExplanation:
 
         return render(self)
 
-    def save(self, path: str | FilePath) -> None:
-        """Write .txt, .html, .tex or .json; raises `ArgumentError` for another suffix."""
-        path = FilePath(path)
-        forms: dict[str, Callable[[], str]] = {
-            ".txt": self.text,
-            ".html": self.html,
-            ".tex": self.latex,
-            ".json": lambda: json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n",
-        }
-        if path.suffix not in forms:
-            raise ArgumentError(f"cannot save an explanation as {path.name!r}; end it in {', '.join(forms)}")
-        path.write_text(forms[path.suffix](), encoding="utf-8")
-
-    def _repr_html_(self) -> str:
-        from pellucid.explain.page import fragment
-        from pellucid.explain.step_html import body
-
-        return fragment(body(self))
-
-    def __str__(self) -> str:
-        return self.text()
-
     def __repr__(self) -> str:
-        names = ", ".join(weight.name for weight in self.weights[:3]) + (", …" if len(self.weights) > 3 else "")
         examples = "1 example" if self.examples == 1 else f"{self.examples} examples"
+        names = ", ".join(weight.name for weight in self.weights[:3]) + (", …" if len(self.weights) > 3 else "")
         return f"StepExplanation({self.model}, {examples}, loss {self.loss.value:.5g}, weights {names})"

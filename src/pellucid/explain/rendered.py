@@ -30,14 +30,18 @@ class Rendered:
         """Plain values."""
         raise NotImplementedError
 
+    def latex(self) -> str:
+        """A document in LaTeX; raises `ArgumentError` where there are no formulas to set."""
+        raise ArgumentError(f"{self.title}: it has no formulas to set in LaTeX; ask for text, html or json")
+
     def html(self) -> str:
         """A page of its own, which opens offline."""
         return page(self.title, f"<h1>{escape(self.title)}</h1>\n{self.body()}")
 
     def save(self, path: str | Path) -> None:
-        """Write .txt, .html or .json; raises `ArgumentError` for another suffix."""
+        """Write .txt, .html, .json or, where there are formulas, .tex; raises `ArgumentError` for another suffix."""
         target = Path(path)
-        writers = {".txt": lambda: self.text() + "\n", ".html": self.html, ".json": self._json}
+        writers = {".txt": lambda: self.text() + "\n", ".html": self.html, ".json": self._json, ".tex": self.latex}
         if target.suffix not in writers:
             raise ArgumentError(f"cannot save as {target.name!r}; the name must end in {', '.join(writers)}")
         target.write_text(writers[target.suffix](), encoding="utf-8")

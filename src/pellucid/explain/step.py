@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy
 
@@ -32,12 +33,18 @@ _PATHS = 8
 
 
 def explain(
-    opened: Opened, model: str, optimizer: str, loss: str, weight: str | Sequence[str] | None = None
+    opened: Opened,
+    model: str,
+    optimizer: str,
+    loss: str,
+    weight: str | Sequence[str] | None = None,
+    names: Mapping[str, Sequence[str]] | None = None,
 ) -> StepExplanation:
     """The step of an opened network. `weight`: "LAYER/NAME[i,j]", several of them, or `None` for all of a small network
-    and, of a larger one, the weights of the layers with the largest gradients."""
+    and, of a larger one, the weights of the layers with the largest gradients. `names`
+    says by layers and inputs what their elements are."""
     assert opened.loss is not None
-    naming = name(opened)
+    naming = name(opened, names)
     unfolding = Unfolding(opened, naming, _WIDTH if naming.own else _NARROW)
     chosen = _chosen(opened, naming, weight)
     for variable, new in opened.updates:
@@ -247,8 +254,12 @@ def _update(unfolding: Unfolding, variable: Variable, index: Index) -> tuple[Equ
     opened, naming = unfolding.opened, unfolding.naming
     symbol = naming.symbol(variable.tensor, index)
     rule = _rule(opened, variable.tensor)
-    equations = []
+    equations: list[Equation] = []
     new = None
+    for label, value in _scalars(rule):
+        unfolding.nickname(value, label)
+        if label.startswith("correction"):
+            equations.append(Equation(Symbol(label), unfolding.expression(value, ())))
     for other, value in opened.updates:
         if other is variable:
             new = value
@@ -258,6 +269,17 @@ def _update(unfolding: Unfolding, variable: Variable, index: Index) -> tuple[Equ
         changed = Symbol(f"{symbol.letter}′", symbol.index)
         equations.append(Equation(changed, unfolding.expression(new, index)))
     return tuple(equations)
+
+
+def _scalars(rule: Group | None) -> list[tuple[str, Tensor]]:
+    """What an optimizer's rule takes for all weights alike, by the names of its parameters: the learning rate, …"""
+    if rule is None:
+        return []
+    names = [item.name for item in inspect.signature(composites[rule.name]).parameters.values()
+             if item.kind is item.POSITIONAL_OR_KEYWORD]  # fmt: skip
+    values = [value for value in rule.inputs if value.rank == 0]
+    names = names[len(names) - len(values) :] if len(names) == len(rule.inputs) else ["learning_rate"] * len(values)
+    return [(state_letter(label), value) for label, value in zip(names, values, strict=True)]
 
 
 def _legend(equations: Iterable[Equation]) -> dict[str, str]:

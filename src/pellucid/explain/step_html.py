@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pellucid.explain.expression import Product, Symbol, multiply
+from pellucid.explain.expression import Number, Product, Symbol, add, multiply
 from pellucid.explain.notation import MATHML, MathML
 from pellucid.explain.numbers import number
-from pellucid.explain.page import escape, fold, page, table
+from pellucid.explain.page import escape, fold, table
 from pellucid.explain.record import Equation, LayerStep, LocalDerivative, Path, StepExplanation, WeightStep
 
 _OPENED = 3  # paths that are shown unfolded
@@ -15,15 +15,9 @@ _LONG = 12  # factors of a product that is still written out
 
 
 def render(step: StepExplanation) -> str:
-    """The whole page."""
-    return page(f"One training step of {step.model}", body(step))
-
-
-def body(step: StepExplanation) -> str:
-    """What the page says, for a page or a notebook."""
+    """What a page or a notebook says."""
     examples = "one example" if step.examples == 1 else f"{step.examples} examples"
     parts = [
-        f"<h1>One training step of {escape(step.model)}</h1>",
         f'<p class="lead">Forward pass, loss, backpropagation and the update by {escape(step.optimizer)}, '
         f"on {examples}, with the real numbers.</p>",
     ]
@@ -78,7 +72,7 @@ def _weight(weight: WeightStep, opened: bool) -> str:
         for place, path in enumerate(weight.paths)
     ]
     if not alone:
-        shown = [MATHML.number(path.product) for path in weight.paths[:4]]
+        shown = [MATHML.write(add(Number(path.product) for path in weight.paths[:4]))]
         more = ["<mo>…</mo>"] if len(weight.paths) > 4 else []
         others = [] if weight.complete else [f"<mtext>all other paths:&nbsp;</mtext>{MATHML.number(weight.rest)}"]
         total = "<mo>+</mo>".join(f"<mrow>{one}</mrow>" for one in (*shown, *more, *others))

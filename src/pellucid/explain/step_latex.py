@@ -13,33 +13,35 @@ _OPENED = 3
 
 def render(step: StepExplanation) -> str:
     """The whole document."""
-    parts = [
-        r"\documentclass{article}",
-        r"\usepackage{amsmath}",
-        r"\allowdisplaybreaks",
-        r"\begin{document}",
-        rf"\section*{{One training step of {escaped_latex(step.model)}}}",
-    ]
+    parts = []
     if step.inputs:
         values = r", \quad ".join(f"{LATEX.symbol(one.symbol)} = {LATEX.number(one.value)}" for one in step.inputs)
         parts.append(f"\\[ {values} \\]")
     parts.append(r"\subsection*{Forward pass}")
     for layer in step.layers:
         parts.append(rf"\paragraph{{{escaped_latex(layer.name)}}} ({escaped_latex(layer.kind)})")
-        parts.append(_lines([*layer.equations, *layer.aside], Latex(layer.label)))
-    parts += [rf"\subsection*{{Loss: {escaped_latex(step.loss_name)}}}", _lines([step.loss, *step.loss_aside])]
+        parts.append(lines([*layer.equations, *layer.aside], Latex(layer.label)))
+    parts += [rf"\subsection*{{Loss: {escaped_latex(step.loss_name)}}}", lines([step.loss, *step.loss_aside])]
     parts.append(r"\subsection*{Backward pass and update}")
     parts += [_weight(weight) for weight in step.weights]
-    return "\n".join([*parts, r"\end{document}", ""])
+    return document(step.title, parts)
 
 
-def _lines(equations: Sequence[Equation], notation: Latex = LATEX) -> str:
-    lines = (notation.equation(one.symbol, one.expression) for one in equations)
-    return _aligned(line.replace(" = ", " &= ", 1) for line in lines)
+def document(title: str, parts: Sequence[str]) -> str:
+    """A document that needs amsmath alone."""
+    head = [r"\documentclass{article}", r"\usepackage{amsmath}", r"\allowdisplaybreaks", r"\begin{document}"]
+    return "\n".join([*head, rf"\section*{{{escaped_latex(title)}}}", *parts, r"\end{document}", ""])
 
 
-def _aligned(lines: Iterable[str]) -> str:
-    return "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}"
+def lines(equations: Sequence[Equation], notation: Latex = LATEX) -> str:
+    """Equations below each other."""
+    made = (notation.equation(one.symbol, one.expression) for one in equations)
+    return aligned(line.replace(" = ", " &= ", 1) for line in made)
+
+
+def aligned(rows: Iterable[str]) -> str:
+    """Rows lined up at their ampersands."""
+    return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
 
 
 def _weight(weight: WeightStep) -> str:
@@ -55,7 +57,7 @@ def _weight(weight: WeightStep) -> str:
         shown = " + ".join(LATEX.bracketed(LATEX.number(path.product)) for path in weight.paths)
         parts.append(f"\\[ {gradient} = {shown}{others} = {LATEX.number(weight.gradient)} \\]")
     if weight.update:
-        parts.append(_lines([*weight.update, *weight.aside]))
+        parts.append(lines([*weight.update, *weight.aside]))
     return "\n".join(parts)
 
 
@@ -68,4 +70,4 @@ def _path(path: Path, result: str) -> str:
         rows.append(f"{fraction} &= {formula}" + (f" = {value}" if formula != value else ""))
     product = multiply(one.formula for one in path.derivatives)
     rows.append(f"{result} &= {LATEX.write(product)} = {LATEX.number(path.product)}")
-    return f"\\[ {way} \\]\n{_aligned(rows)}"
+    return f"\\[ {way} \\]\n{aligned(rows)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from pellucid.explain.expression import Product, Symbol, multiply
+from pellucid.explain.expression import Number, Product, Symbol, add, multiply
 from pellucid.explain.notation import TEXT, Text
 from pellucid.explain.numbers import number
 from pellucid.explain.record import Equation, LayerStep, Path, StepExplanation, WeightStep
@@ -30,7 +30,7 @@ def render(step: StepExplanation) -> str:
     parts += [_weight(weight) for weight in step.weights]
     if step.legend:
         parts.append(_title("Where") + "\n" + _table([[name, "= " + text] for name, text in step.legend.items()]))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def _title(text: str) -> str:
@@ -95,7 +95,7 @@ def _weight(weight: WeightStep) -> str:
         lines.append(_table(others, "     "))
     if count != 1 or not weight.complete:
         rest = "" if weight.complete else f", all other paths {number(weight.rest)}"
-        shown = " + ".join(number(path.product) for path in weight.paths[:4]) + (" + …" if count > 4 else "")
+        shown = TEXT.write(add(Number(path.product) for path in weight.paths[:4])) + (" + …" if count > 4 else "")
         lines += ["", f"   {gradient} = sum over paths = {shown}{rest}"]
         lines.append(f"   {gradient} = {number(weight.gradient)}")
     if weight.update:
@@ -117,10 +117,12 @@ def _path(path: Path, result: str) -> list[str]:
     product = multiply(one.formula for one in path.derivatives)
     lines = ["Path " + " → ".join(map(TEXT.symbol, path.symbols)), *_table(rows, "  ").splitlines()]
     written = TEXT.write(product)
-    middle = (
-        f"{written} = {TEXT.write(product, numbers=True)}" if isinstance(product, Product) and len(written) < 90 else ""
-    )
-    lines.append(f"  {result} = {middle + ' = ' if middle else ''}{number(path.product)}")
+    sides = [number(path.product)]
+    if isinstance(product, Product) and len(written) < _WIDE:
+        sides = [written, TEXT.write(product, numbers=True), *sides]
+    line = " = ".join([result, *sides])
+    margin = " " * len(result)
+    lines.append("  " + (line if len(line) < _WIDE else f"{result} = " + f"\n   {margin}  = ".join(sides)))
     return lines
 
 

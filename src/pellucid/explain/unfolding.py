@@ -190,9 +190,10 @@ class Unfolding:
 
     def _apply(self, term: Apply, node: Node, parts: list[Expression]) -> Expression:
         """A scalar function as it is written."""
-        made = _WRITING[term.name](parts) if term.name in _WRITING else None
-        if made is not None:
-            return made
+        if term.name in _WRITING:
+            return _WRITING[term.name](parts)
+        if term.name == "one_hot":
+            return Number(term.value)
         rectified = node.differentiates
         if term.name == "step" and rectified is not None and rectified.op.name == "relu":
             name = self._rectified(rectified, term)

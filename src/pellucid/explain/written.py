@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Partials = list[tuple["Index", Expression]]
 
-FUNCTION_NAMES = {"relu": "ReLU", "sigmoid": "σ", "log": "ln", "sqrt": "√"}
+FUNCTION_NAMES = {"relu": "ReLU", "sigmoid": "σ", "log": "ln", "sqrt": "√", "maximum": "max", "minimum": "min"}
 _LARGEST = 700.0  # the exponent of e that float64 still holds
 _ROWS = ("softmax", "log_softmax")  # activations of a whole row
 

@@ -77,13 +77,19 @@ class Glass:
         return draw(cast("Model", self), numbers_of(traced, row) if traced else Numbers(), show, names, title)
 
     def explain_step(
-        self, x: Any, y: Any, weight: str | Sequence[str] | None = None, sample_weight: Any = None
+        self,
+        x: Any,
+        y: Any,
+        weight: str | Sequence[str] | None = None,
+        sample_weight: Any = None,
+        names: Mapping[str, Sequence[str]] | None = None,
     ) -> StepExplanation:
         """One training step on some examples, opened: forward pass, loss, the chain rule from `weight` to the loss with
         real numbers, and the update that the optimizer would make. It changes nothing in the model.
 
         `weight` is "LAYER/NAME[i,j]" (or "LAYER/NAME" for its element with the largest gradient), or several of them;
         by default every weight of a small network, and of a larger one those with the largest gradients.
+        `names` has labels for the elements of inputs and layers, by their names.
         Raises `UnknownNameError` or `ArgumentError` for a weight that there is not, listing what there is.
 
         >>> import pellucid
@@ -100,7 +106,7 @@ class Glass:
         model = cast("Model", self)
         opened = open_model(model, x, y, sample_weight, training=True, unrolled=True)
         losses = " + ".join(dict.fromkeys(loss.name for loss in model.need_objective().losses))
-        return explain(opened, model.name, type(model.optimizer).__name__, losses, weight)
+        return explain(opened, model.name, type(model.optimizer).__name__, losses, weight, names)
 
     def why(
         self,

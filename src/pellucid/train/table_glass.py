@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +21,8 @@ from pellucid.train import table_figures
 if TYPE_CHECKING:
     from pellucid.explain.dependence import PartialDependence
     from pellucid.explain.importance import Importance
+    from pellucid.explain.record import StepExplanation
+    from pellucid.explain.row import RowExplanation
     from pellucid.explain.what_if import WhatIf
     from pellucid.explain.why import Why
     from pellucid.plot.diagram import Diagram
@@ -73,6 +75,52 @@ class TableGlass:
             tuple(_usual(model.encoder, name) if other is None else _cell(other, name) for name in columns),
         )
         return record(words, "a usual row" if other is None else "the row it is compared with", found, [share])
+
+    def explain_row(
+        self, source: object, row: int | None = None, count: int = 4, notices: list[str] | None = None
+    ) -> RowExplanation:
+        """How the prediction for one row comes about: its columns prepared, then each layer's weighted sums.
+
+        `row` counts from 0, where the source has several. `count`: units of each layer, and parts of each sum, that are
+        shown; those that matter most for what comes after. What the user should know is appended to `notices`.
+
+        >>> import pellucid
+        >>> rows = {"a": [i / 2 for i in range(60)], "b": [i % 7 for i in range(60)], "y": [3.0 * i for i in range(60)]}
+        >>> model = pellucid.TableModel.train(rows, "y", hidden=(), epochs=5, seed=1, verbose=0)
+        >>> [stage.name for stage in model.explain_row(rows, row=0).stages][-2:]
+        ['output', 'in_target_units']
+        """
+        from pellucid.explain.forward import forward_pass, units_that_matter
+        from pellucid.explain.row import RowExplanation
+        from pellucid.train.opening import open_model
+
+        model = cast("TableModel", self)
+        table = read(source)
+        one = one_row(table, row)
+        opened = open_model(model.model, model.encoder.features(one, notices), unrolled=True)
+        stages = forward_pass(opened, model.element_names())
+        outputs = stages[-1].values[None]
+        place = int(outputs[0].argmax()) if model.target.task == "multiclass" else 0
+        facts = _facts(model, one, outputs)
+        where = table.name if row is None else f"{table.name}, row {row}"
+        units = units_that_matter(stages, place, count)
+        return RowExplanation(f"{where}: {_headline(model, facts)}", stages, units, count, facts)
+
+    def explain_step(
+        self, source: object, row: int | None = None, weight: str | Sequence[str] | None = None
+    ) -> StepExplanation:
+        """One training step on one row, whose target is known: see `Model.explain_step`.
+
+        >>> import pellucid
+        >>> rows = {"a": [i / 2 for i in range(60)], "b": [i % 7 for i in range(60)], "y": [3.0 * i for i in range(60)]}
+        >>> model = pellucid.TableModel.train(rows, "y", hidden=(), epochs=5, seed=1, verbose=0)
+        >>> model.explain_step(rows, row=0, weight="output/bias[0]").weights[0].name
+        'output/bias[0]'
+        """
+        model = cast("TableModel", self)
+        one = model.target.labelled(one_row(read(source), row), [])
+        arrays, labels = model.encoder.features(one), model.encoder.labels(one)
+        return model.model.explain_step(arrays, labels, weight, names=model.element_names())
 
     def importance(self, source: object, repeats: int = 5, seed: int = 0) -> Importance:
         """How much worse R² (of classes: accuracy) is on these rows when one column is shuffled: see `Importance`.
@@ -196,6 +244,29 @@ class TableGlass:
         one = table.take(numpy.array([row]))
         y = model.encoder.labels(one) if model.target.name in one.columns else None
         return model.model.diagram(None, show, model.encoder.features(one, []), y, 0, names, title)
+
+
+def _facts(model: TableModel, one: Table, outputs: Any) -> dict[str, Any]:
+    """The row, the prediction, the probabilities of the classes, and the true value where the table has one."""
+    columns = {name: cells.plain(one[name]) for name in one.names}
+    facts: dict[str, Any] = {"columns": columns, "target": model.target.name}
+    facts["prediction"] = model.encoder.decode(outputs).tolist()[0]
+    if model.target.classes:
+        chances = model.probabilities(outputs)[0].tolist()
+        facts["probabilities"] = dict(zip(map(str, model.target.classes), chances, strict=True))
+    if model.target.name in columns:
+        facts["true"] = columns[model.target.name]
+    return facts
+
+
+def _headline(model: TableModel, facts: dict[str, Any]) -> str:
+    predicted, true = facts["prediction"], facts.get("true")
+    text = f"{model.target.name} is predicted as "
+    if not model.target.classes:
+        text += number(predicted)
+        return text + (f"; the table says {number(true)}" if isinstance(true, (int, float)) else "")
+    text += f"{predicted!r} with probability {facts['probabilities'][str(predicted)]:.4f}"
+    return text + (f"; the table says {true!r}" if true is not None else "")
 
 
 def places(encoder: Encoder) -> dict[str, list[Place]]:
