@@ -42,7 +42,9 @@ from pellucid.train.inputs import Examples
 from pellucid.train.opening import open_model
 
 if TYPE_CHECKING:
+    from pellucid.data.table import Table
     from pellucid.train.model import Model
+    from pellucid.train.tabular import TableModel
 
 _NETWORK_ROWS = 1_024  # on which a network is opened: enough to hear a unit that speaks for 1 % of all rows
 _NUMBERS = 1 << 24  # of those rows in a single layer's output; larger networks are opened on fewer rows
@@ -317,18 +319,30 @@ def diagnose_table(
     from pellucid.train.tabular import TableModel
 
     table = read(source)
-    looked = [f"data: {len(table):,} rows, {len(table.names)} columns"]
-    inferred = Target.infer(table, target)
-    findings = DATA.examine(view_of_table(table, target, inferred.classes))
-    rows = sample(len(table))
+    looked = f"data: {len(table):,} rows, {len(table.names)} columns"
+    findings = DATA.examine(view_of_table(table, target, Target.infer(table, target).classes))
+    part = table.take(sample(len(table)))
     try:
-        made = TableModel.prepare(table.take(rows), target, kinds=kinds, test_size=0, seed=seed, epochs=_TRIAL_EPOCHS)
+        made = TableModel.prepare(part, target, kinds=kinds, test_size=0, seed=seed, epochs=_TRIAL_EPOCHS)
         made.fit(verbose=0)
     except PellucidError as error:
         if not findings:
             raise
-        return Diagnosis(without_consequences(findings), tuple(looked), (f"the trial fit: {error}",))
-    known_rows = made.target.labelled(table.take(rows), [])
-    x, y = made.encoder.features(known_rows), made.encoder.labels(known_rows)
-    found, seen = _examine_training(made.model, *_fitted(made.model, x, y))
-    return Diagnosis(without_consequences([*findings, *found]), (*looked, *seen))
+        return Diagnosis(without_consequences(findings), (looked,), (f"the trial fit: {error}",))
+    found, seen = _examine_table_model(made, part)
+    return Diagnosis(without_consequences([*findings, *found]), (looked, *seen))
+
+
+def diagnose_table_model(made: TableModel, source: object) -> Diagnosis:
+    """The doctor's checks on a table and on the network that was trained on it, with its history."""
+    table = read(source)
+    findings = DATA.examine(view_of_table(table, made.target.name, made.target.classes))
+    found, seen = _examine_table_model(made, table.take(sample(len(table))))
+    looked = f"data: {len(table):,} rows, {len(table.names)} columns"
+    return Diagnosis(without_consequences([*findings, *found]), (looked, *seen))
+
+
+def _examine_table_model(made: TableModel, table: Table) -> tuple[list[Finding], list[str]]:
+    """The network on the rows that have a target."""
+    rows = made.target.labelled(table, [])
+    return _examine_training(made.model, *_fitted(made.model, made.encoder.features(rows), made.encoder.labels(rows)))

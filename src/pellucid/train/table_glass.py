@@ -20,6 +20,7 @@ from pellucid.train import table_figures
 
 if TYPE_CHECKING:
     from pellucid.explain.dependence import PartialDependence
+    from pellucid.explain.doctor import Diagnosis
     from pellucid.explain.importance import Importance
     from pellucid.explain.record import StepExplanation
     from pellucid.explain.row import RowExplanation
@@ -212,6 +213,20 @@ class TableGlass:
             "features": [*prepared, *names["ranges"], *(one for part in vectors for one in part)],
         }
         return what_if(made, before, after, names)
+
+    def diagnose(self, source: object) -> Diagnosis:
+        """What is wrong with a table, with the network as it is now, and with the course of its training.
+
+        The table must have the target's column. See `Diagnosis`.
+
+        >>> from pellucid.train.tabular import TableModel
+        >>> table = {"x": list(range(90)), "y": [3.0 * x + 1.0 for x in range(90)], "unit": ["m"] * 90}
+        >>> TableModel.train(table, "y", hidden=(4,), epochs=3, seed=1, verbose=0).diagnose(table).codes
+        ['D103']
+        """
+        from pellucid.train.diagnosing import diagnose_table_model
+
+        return diagnose_table_model(cast("TableModel", self), source)
 
     def report(self, source: object = None, command: str = "") -> Report:
         """All there is to know of this model on one page, tested on the rows held out, or on another table with the
