@@ -1,4 +1,4 @@
-"""What it costs to be watched: training with and without the doctor, and with and without the guard against NaN.
+"""What it costs to be watched: training with and without the doctor, the recorder, and the guard against NaN.
 
 `python benchmarks/glass.py [--repeats 9]`. The job `mlp` (784-128-10, batch 128) is trained for ten epochs of 400
 steps, with and without in turn, so that both meet the same machine; of each the median of the processor time on one
@@ -69,6 +69,11 @@ def main() -> None:
     pairs: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
         "the same twice": (lambda: fit(quiet()), lambda: fit(quiet())),
         "watched by Doctor()": (lambda: fit(quiet()), lambda: fit(pellucid.callbacks.Doctor())),
+        "recorded by Recorder()": (lambda: fit(quiet()), lambda: fit(pellucid.callbacks.Recorder())),
+        "recorded with 8 examples": (
+            lambda: fit(quiet()),
+            lambda: fit(pellucid.callbacks.Recorder(examples=(x[:8], y[:8]))),
+        ),
         "a callback against none": (lambda: fit(), lambda: fit(quiet())),
         "guard against NaN": (lambda: loop(False), lambda: loop(True)),
     }

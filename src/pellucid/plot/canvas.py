@@ -82,7 +82,6 @@ def _draw_curve(axes: Any, shape: Curve, order: int) -> None:
         "linewidth": _points(shape.width),
         "alpha": shape.opacity,
         "zorder": order,
-        "linestyle": "--" if shape.dashed else "-",
         "capstyle": "round",
     }
     path = Path(vertices, codes)

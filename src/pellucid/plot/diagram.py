@@ -16,7 +16,7 @@ from pellucid.errors import ArgumentError
 from pellucid.explain.colours import NEGATIVE, POSITIVE
 from pellucid.explain.numbers import number
 from pellucid.nn.network import Network
-from pellucid.plot.diagram_blocks import sizes
+from pellucid.plot.diagram_blocks import sizes, strongest_maps
 from pellucid.plot.diagram_columns import (
     SHOWN,
     connection_matrix,
@@ -44,6 +44,7 @@ class Diagram:
 
     sheet: Sheet
     lines: tuple[str, ...]
+    shown: Mapping[str, Sequence[int]]  # which neurons, or maps, are drawn of each input and layer
 
     def svg(self) -> str:
         """The picture as SVG: for web pages, slides and vector editors."""
@@ -92,8 +93,12 @@ def draw(
     show: str = "weights",
     names: Mapping[str, Sequence[str]] | None = None,
     title: str = "",
+    shown: Mapping[str, Sequence[int]] | None = None,
 ) -> Diagram:
-    """The diagram of a network; raises `ArgumentError` where what is to be shown is not known."""
+    """The diagram of a network; raises `ArgumentError` where what is to be shown is not known.
+
+    With what is `shown` in another diagram of the network, the two are the same but for their numbers.
+    """
     if show not in SHOWS:
         raise ArgumentError(f"diagram: show must be one of {', '.join(SHOWS)}, got {show!r}")
     if show == "contributions" and not numbers.values:
@@ -101,6 +106,8 @@ def draw(
     if show == "gradients" and not any(numbers.weight_gradients.values()):
         raise ArgumentError("diagram: gradients need a loss; give x and y, or a trace made with y")
     items = items_of(network, numbers, names or {})
+    for item in items:
+        item.shown = (shown or {}).get(item.name, ())
     parts = parts_of(items, show)
     place = {item: i for i, item in enumerate(items)}
     edges = [(place[source], place[item]) for item in items for source in item.before]
@@ -115,7 +122,14 @@ def draw(
     shapes += before
     title = title or f"The network {network.name}"
     lines = (title, *_words(parts, numbers, show))
-    return Diagram(_sheet(shapes, parts, layout, numbers, show, title, lines), lines)
+    return Diagram(_sheet(shapes, parts, layout, numbers, show, title, lines), lines, _shown(parts))
+
+
+def _shown(parts: Sequence[Part]) -> dict[str, Sequence[int]]:
+    columns = {part.item.name: part.column.shown for part in parts if part.column is not None}
+    stacks = {part.item.name: strongest_maps(part.item) for part in parts
+              if part.column is None and len(part.item.shape) == 3}  # fmt: skip
+    return {**columns, **stacks}
 
 
 def numbers_of(trace: Trace, row: int = 0) -> Numbers:

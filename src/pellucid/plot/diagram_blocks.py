@@ -96,12 +96,12 @@ def _named(lines: Sequence[str], colour: str) -> Block:
 def _maps(item: Item, colour: str) -> Block:
     rows, columns, channels = (length or 1 for length in item.shape)
     height, width = _side(rows), _side(columns)
-    count = min(channels, max(2, round(math.log2(channels)))) if channels > 1 else 1
+    count = _stack(channels)
     value = item.value
     pictures: list[numpy.ndarray | None] = [None] * count
     names = [""] * count
     if value is not None and value.shape == (rows, columns, channels):
-        strongest = numpy.argsort(-numpy.abs(value).mean(axis=(0, 1)), kind="stable")[:count]
+        strongest = strongest_maps(item)
         scaled = unit_range(value[:, :, strongest])
         pictures = [_small(scaled[:, :, i]) for i in range(count)]
         names = [f"map {channel} of {item.name}: {value[:, :, channel].min():.4g} to {value[:, :, channel].max():.4g}"
@@ -113,8 +113,21 @@ def _maps(item: Item, colour: str) -> Block:
         x, y, picture = left + _STEP * i, top - _STEP * i, pictures[i]
         shapes.append(Box(x, y, width, height, colour, 0.12 if picture is None else 0.0, 1.5, 1.1, True, names[i]))
         if picture is not None:
-            shapes.append(Image(x, y, width, height, picture, colour, names[i]))
+            shapes.append(Image(x, y, width, height, picture, colour, names[i], f"m:{item.name}:{i}"))
     return Block(width + spread, height + spread, tuple(shapes), (left, top, width, height))
+
+
+def _stack(channels: int) -> int:
+    """How many maps of a stack are drawn."""
+    return min(channels, max(2, round(math.log2(channels)))) if channels > 1 else 1
+
+
+def strongest_maps(item: Item) -> list[int]:
+    """The channels of an image whose values are largest on average: those that are drawn."""
+    if item.shown or item.value is None:
+        return list(item.shown)
+    order = numpy.argsort(-numpy.abs(item.value).mean(axis=(0, 1)), kind="stable")
+    return [int(channel) for channel in order[: _stack(len(order))]]
 
 
 def _side(length: int) -> float:
@@ -141,7 +154,7 @@ def _sequence(item: Item, colour: str) -> Block:
         tip = f"{item.name}: {len(value)} steps, left to right, of {value.shape[1]} numbers each"
         return Block(width, height, (
             Box(-width / 2, -height / 2, width, height, colour, 0.0, 2, 1.2, True),
-            Image(-width / 2, -height / 2, width, height, picture, colour, tip),
+            Image(-width / 2, -height / 2, width, height, picture, colour, tip, f"m:{item.name}"),
         ))  # fmt: skip
     shown = min(steps or 7, 7)
     width = 13.0 * shown - 4
@@ -168,7 +181,7 @@ def _recurrent(item: Item, colour: str) -> Block:
         left, across = -width / 2 + 14, width - 28
         tip = f"h of {item.name}: {len(states)} steps, left to right, of {states.shape[1]} units each"
         shapes.append(Box(left, 56 - more, across, 52, colour, 0.0, 2, 1.0, True))
-        shapes.append(Image(left, 56 - more, across, 52, _small(unit_range(states).T), colour, tip))
+        shapes.append(Image(left, 56 - more, across, 52, _small(unit_range(states).T), colour, tip, f"m:{item.name}"))
     xs = [-1.5 * pitch + pitch * i for i in range(4)]
     for x, name in zip(xs, names, strict=True):
         if name == "⋯":
@@ -246,7 +259,18 @@ def _heads(item: Item, colour: str, heads: int) -> Block:
         x, y = left + step * i, top - step * i
         shapes.append(Box(x, y, side, side, colour, 0.0, 2, 1.1, True))
         if weights is not None and weights.ndim == 3:
-            shapes.append(Image(x, y, side, side, _small(unit_range(weights[i])), colour, f"head {i} of {item.name}"))
+            shapes.append(
+                Image(
+                    x,
+                    y,
+                    side,
+                    side,
+                    _small(unit_range(weights[i])),
+                    colour,
+                    f"head {i} of {item.name}",
+                    f"m:{item.name}:{i}",
+                )
+            )
         else:
             shapes += [Box(x + 2 + 15 * (c := j % 4), y + 2 + 15 * (r := j // 4), 13, 13, colour,
                            0.1 + 0.7 * ((3 * r + 5 * c + i) % 4 / 3) ** 2, 1, 0.0) for j in range(16)]  # fmt: skip

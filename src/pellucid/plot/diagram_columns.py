@@ -14,7 +14,7 @@ import numpy
 from pellucid.explain.colours import sign_colour
 from pellucid.explain.numbers import number
 from pellucid.plot.diagram_items import Item
-from pellucid.plot.shapes import Circle, Curve, Label, Shape, shortened, text_width
+from pellucid.plot.shapes import Circle, Curve, Label, Point, Shape, shortened, text_width
 
 SHOWN = 12  # neurons of a column that are drawn without folding
 _ENDS, _STRONGEST = 3, 4  # of a folded one: first and last, and the strongest between
@@ -78,11 +78,11 @@ class Column:
         largest = 0.0 if values is None else float(numpy.nanmax(numpy.abs(values), initial=0.0))
         shapes: list[Shape] = []
         for unit, offset in zip(self.shown, self.offsets, strict=True):
-            at, fill = y + offset, 0.2
-            if values is not None:
-                fill = 0.08 + (0.62 * abs(float(values[unit])) / largest if largest > 0 else 0.0)
-            shapes.append(Circle(x, at, scale.radius, self.colour, fill, self.tip(unit)))
-            shapes += self._texts(unit, x, at, None if values is None else float(values[unit]), show)
+            at, value = y + offset, None if values is None else float(values[unit])
+            fill = 0.2 if value is None else fullness(abs(value) / largest if largest > 0 else 0.0)
+            key = "" if value is None else f"n:{item.name}:{unit}"
+            shapes.append(Circle(x, at, scale.radius, self.colour, fill, self.tip(unit), key, value or 0.0))
+            shapes += self._texts(unit, x, at, value, show)
         for (one, after), (above, below) in zip(pairwise(self.shown), pairwise(self.offsets), strict=True):
             if after != one + 1:
                 shapes.append(Label(x, y + (above + below) / 2, "⋮", scale.text + 5, self.colour, bold=True,
@@ -94,23 +94,23 @@ class Column:
         inside = self.name(unit) if value is None else fitted(value, 2 * radius - 5, size)
         named, shapes = bool(self.item.labels), list[Shape]()
         if value is not None or not named:
-            shapes.append(Label(x, y, inside, size, bold=value is not None))
+            key = "" if value is None else f"v:{self.item.name}:{unit}"
+            shapes.append(Label(x, y, inside, size, bold=value is not None, key=key, value=value or 0.0))
         if named or (value is not None and (self.item.is_input or self.item.is_output)):
             side = -1 if self.item.is_input or not self.item.is_output else 1
             shapes.append(Label(x + side * (radius + 7), y, self.name(unit), 11.0, "ink",
                                 "end" if side < 0 else "start", halo=True))  # fmt: skip
         elif value is not None and large:
             shapes.append(Label(x, y - radius - 8, self.name(unit), 11.0, "muted", halo=True))
-        below = self._below(unit, show) if large else ""
-        if below:
-            shapes.append(Label(x, y + radius + 9, below, 10.0, "muted", halo=True))
-        return shapes
-
-    def _below(self, unit: int, show: str) -> str:
         item = self.item
-        if show == "gradients" and item.gradient is not None:
-            return f"∂L/∂{self.name(unit)} = {short(float(numpy.ravel(item.gradient)[unit]))}"
-        return "" if item.bias is None else f"bias {short(float(item.bias[unit]))}"
+        if large and show == "gradients" and item.gradient is not None:
+            text = f"∂L/∂{self.name(unit)} = {short(float(numpy.ravel(item.gradient)[unit]))}"
+            shapes.append(Label(x, y + radius + 9, text, 10.0, "muted", halo=True))
+        elif large and item.bias is not None:
+            bias = float(item.bias[unit])
+            shapes.append(Label(x, y + radius + 9, f"bias {short(bias)}", 10.0, "muted", halo=True,
+                                key=f"b:{item.name}:{unit}", value=bias))  # fmt: skip
+        return shapes
 
     def tip(self, unit: int) -> str:
         """All that is known of a neuron."""
@@ -147,7 +147,7 @@ def fitted(value: float, width: float, size: float) -> str:
 
 def column_of(item: Item, colour: str, letter: str, scale: Scale, strength: numpy.ndarray | None) -> Column:
     """The column of an item; of too many neurons, the strongest are among those that are shown."""
-    shown = fold(item.count, strength)
+    shown = item.shown or fold(item.count, strength)
     offsets = [0.0]
     for one, after in pairwise(shown):
         offsets.append(offsets[-1] + scale.pitch * (1.0 if after == one + 1 else 1.0 + _GAP))
@@ -183,7 +183,7 @@ def connection_matrix(item: Item, show: str) -> numpy.ndarray | None:
 
 def connections(
     source: Column, target: Column, ends: tuple[float, float, float, float], show: str
-) -> tuple[list[Shape], list[Shape]]:
+) -> tuple[list[Shape], list[Label]]:
     """The lines from one column to the next, and the numbers on them where there are few; the strongest lie on top."""
     x0, y0, x1, y1 = ends
     matrix = connection_matrix(target.item, show)
@@ -195,7 +195,7 @@ def connections(
                  for i, j in pairs}  # fmt: skip
     largest = max((abs(value) for value in strengths.values() if numpy.isfinite(value)), default=0.0)
     lines: list[Shape] = []
-    numbers: list[Shape] = []
+    numbers: list[Label] = []
     for i, j in sorted(pairs, key=lambda pair: abs(strengths[pair])):
         start, end = (x0, y0 + source.offsets[i]), (x1, y1 + target.offsets[j])
         start, end = _trimmed(start, end, source.scale.radius, target.scale.radius)
@@ -205,12 +205,32 @@ def connections(
         value = strengths[i, j]
         share = abs(value) / largest if largest > 0 else 0.0
         tip = _tip(source, target, source.shown[i], target.shown[j], value, show)
-        lines.append(Curve((start, end), sign_colour(value), 0.5 + 4.5 * share, 0.18 + 0.72 * share, tip=tip))
+        place = f"{target.item.name}:{source.shown[i]}:{target.shown[j]}"
+        lines.append(Curve((start, end), sign_colour(value), *stroke(share), tip=tip, key=f"w:{place}", value=value))
         if len(pairs) <= _LABELLED and source.scale.radius > 20:
-            share = 0.3 if len(source.shown) > 1 or len(target.shown) == 1 else 0.6
-            x, y = start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
-            numbers.append(Label(x, y, short(value), 11.0, sign_colour(value), bold=True, halo=True))
+            x, y = _free_place(start, end, numbers, 0.3 if len(source.shown) > 1 else 0.6)
+            numbers.append(Label(x, y, short(value), 11.0, sign_colour(value), bold=True, halo=True,
+                                 key=f"t:{place}", value=value))  # fmt: skip
     return lines, numbers
+
+
+def _free_place(start: Point, end: Point, numbers: Sequence[Label], first: float) -> Point:
+    """A place on a line for a number: where none of the others is, as near as can be to a share of its length."""
+    shares = sorted((0.14 + 0.06 * i for i in range(13)), key=lambda share: abs(share - first))
+    places = [(start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])) for share in shares]
+    taken = [(one.x, one.y) for one in numbers]
+    free = (place for place in places if all(abs(place[0] - x) > 44 or abs(place[1] - y) > 13 for x, y in taken))
+    return next(free, places[0])
+
+
+def fullness(share: float) -> float:
+    """How much colour a neuron has inside, from how large its value is beside the largest."""
+    return 0.08 + 0.62 * share
+
+
+def stroke(share: float) -> tuple[float, float]:
+    """Thickness and opacity of a line, from how large its number is beside the largest."""
+    return 0.5 + 4.5 * share, 0.18 + 0.72 * share
 
 
 def _one_to_one(source: Column, target: Column) -> list[tuple[int, int]]:

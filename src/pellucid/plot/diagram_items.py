@@ -57,6 +57,7 @@ class Item:
     quiet: list[tuple[str, str]] = field(default_factory=list)  # name of each layer taken in, and what it does
     is_output: bool = False
     labels: Sequence[str] = ()
+    shown: Sequence[int] = ()  # which of its neurons or maps are drawn, where that is given
 
     @property
     def is_input(self) -> bool:

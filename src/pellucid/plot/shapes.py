@@ -1,7 +1,8 @@
 """What diagrams are made of: circles, curves, boxes, labels and images on a sheet, in plain numbers.
 
 Lengths are in points, x to the right, y down. A colour is `#RRGGBB`, or a name of `colours.LIGHT` ("ink", "paper", …),
-which means something else on dark paper. `tip` is what a reader sees who points at a shape.
+which means something else on dark paper. `tip` is what a reader sees who points at a shape. What changes from one
+moment of training to the next has a `key` that stays, and its number as `value`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy
 
 Point = tuple[float, float]
-_WIDTH = 0.56  # of a letter of a sans-serif font, by its size, on average
+_WIDTH = 0.58  # of a letter of a sans-serif font, by its size, on average
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Circle:
     colour: str
     fill: float = 0.0  # how much of the colour is inside: 0 to 1
     tip: str = ""
+    key: str = ""
+    value: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,9 @@ class Curve:
     opacity: float = 1.0
     smooth: bool = False
     arrow: bool = False
-    dashed: bool = False
     tip: str = ""
+    key: str = ""
+    value: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Label:
     halo: bool = False  # whether it keeps lines behind it at a distance
     upright: bool = True  # else it reads from below to above
     tip: str = ""
+    key: str = ""
+    value: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +91,7 @@ class Image:
     values: numpy.ndarray
     colour: str
     tip: str = ""
+    key: str = ""
 
 
 Shape = Circle | Curve | Box | Label | Image

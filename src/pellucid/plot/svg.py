@@ -29,8 +29,8 @@ _STYLE = (
 _HEAD = 7.0  # length of an arrow's head
 
 
-def to_svg(sheet: Sheet) -> str:
-    """The sheet as an SVG document."""
+def to_svg(sheet: Sheet, keys: bool = False) -> str:
+    """The sheet as an SVG document; with `keys` what changes over time can be found by `data-key`."""
     width, height = _number(sheet.width), _number(sheet.height)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="pellucid-diagram" role="img" width="{width}" '
@@ -38,27 +38,32 @@ def to_svg(sheet: Sheet) -> str:
         f"<title>{escape(sheet.title)}</title><desc>{escape(sheet.description)}</desc>",
         f"<style>{_STYLE}</style>",
         f'<rect width="{width}" height="{height}" rx="10" fill="{_colour("paper")}"/>',
-        *map(_element, sheet.shapes),
+        *(_element(shape, _key(shape) if keys else "") for shape in sheet.shapes),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _element(shape: Shape) -> str:
+def _key(shape: Shape) -> str:
+    key = "" if isinstance(shape, Box) else shape.key
+    return f' data-key="{escape(key)}"' if key else ""
+
+
+def _element(shape: Shape, key: str) -> str:
     if isinstance(shape, Circle):
         return _closed("circle", f'cx="{_number(shape.x)}" cy="{_number(shape.y)}" r="{_number(shape.radius)}" '
                        f'fill="{_colour(shape.colour)}" fill-opacity="{_number(shape.fill)}" '
-                       f'stroke="{_colour(shape.colour)}" stroke-width="1.8"', shape.tip)  # fmt: skip
+                       f'stroke="{_colour(shape.colour)}" stroke-width="1.8"{key}', shape.tip)  # fmt: skip
     if isinstance(shape, Curve):
-        return _curve(shape)
+        return _curve(shape, key)
     if isinstance(shape, Box):
         return _box(shape)
     if isinstance(shape, Label):
-        return _label(shape)
-    return _image(shape)
+        return _label(shape, key)
+    return _image(shape, key)
 
 
-def _curve(shape: Curve) -> str:
+def _curve(shape: Curve, key: str) -> str:
     start, *rest = shape.points
     end = rest[-1]
     if shape.arrow:
@@ -70,9 +75,8 @@ def _curve(shape: Curve) -> str:
     else:
         path += "".join(f"L{_pair(point)}" for point in rest)
     opacity = f' stroke-opacity="{_number(shape.opacity)}"' if shape.opacity < 1 else ""
-    dashes = ' stroke-dasharray="4 3"' if shape.dashed else ""
     colour = _colour(shape.colour)
-    line = _closed("path", f'd="{path}" stroke="{colour}" stroke-width="{_number(shape.width)}"{opacity}{dashes}',
+    line = _closed("path", f'd="{path}" stroke="{colour}" stroke-width="{_number(shape.width)}"{opacity}{key}',
                    shape.tip)  # fmt: skip
     return line + (_head(end, shape.points[-1], colour) if shape.arrow else "")
 
@@ -100,22 +104,26 @@ def _box(shape: Box) -> str:
     return ground + _closed("rect", f'{place} fill="{colour}" fill-opacity="{_number(shape.fill)}"{line}', shape.tip)
 
 
-def _label(shape: Label) -> str:
+def _label(shape: Label, key: str) -> str:
     x, y = _number(shape.x), _number(shape.y)
     style = (' font-weight="600"' if shape.bold else "") + (' class="halo"' if shape.halo else "")
     turned = "" if shape.upright else f' transform="rotate(-90 {x} {y})"'
     anchor = "" if shape.anchor == "start" else f' text-anchor="{shape.anchor}"'
     tip = f"<title>{escape(shape.tip)}</title>" if shape.tip else ""
     return (f'<text x="{x}" y="{y}" font-size="{_number(shape.size)}" fill="{_colour(shape.colour)}"{anchor}{style}'
-            f"{turned}>{tip}{escape(shape.text)}</text>")  # fmt: skip
+            f"{turned}{key}>{tip}{escape(shape.text)}</text>")  # fmt: skip
 
 
-def _image(shape: Image) -> str:
-    data = b64encode(_png(shape.values, shape.colour)).decode()
+def _image(shape: Image, key: str) -> str:
     place = (f'x="{_number(shape.x)}" y="{_number(shape.y)}" width="{_number(shape.width)}" '
              f'height="{_number(shape.height)}"')  # fmt: skip
     return _closed("image", f'{place} preserveAspectRatio="none" style="image-rendering:pixelated" '
-                   f'href="data:image/png;base64,{data}"', shape.tip)  # fmt: skip
+                   f'href="{image_address(shape)}"{key}', shape.tip)  # fmt: skip
+
+
+def image_address(shape: Image) -> str:
+    """The image itself, as an address that a page can hold."""
+    return f"data:image/png;base64,{b64encode(_png(shape.values, shape.colour)).decode()}"
 
 
 def _png(values: numpy.ndarray, colour: str) -> bytes:

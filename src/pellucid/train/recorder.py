@@ -20,13 +20,14 @@ from pellucid.train.recording import Epoch, Recording
 from pellucid.train.saving import description
 
 _PARTS = 100  # of a run, at whose borders a frame is taken
-_SMALL, _LEAST = 10_000, 10  # weights of a small network; steps between two frames of a larger one
+_SMALL = 10_000  # weights of a network whose frames cost next to nothing
+_LEAST = 40  # steps between two frames of a larger one, each of which takes about as long as two steps
 
 
 class Recorder(Callback):
     """Keeps weights, optimizer and loss at every `every`-th step, and examples to see what they did there.
 
-    `every`: steps between two frames; by default a hundredth of the run, of networks above 10,000 weights at least 10.
+    `every`: steps between two frames; by default a hundredth of the run, of networks above 10,000 weights at least 40.
     `examples`: x, or (x, y), a few rows whose values and gradients can be seen at each frame. `memory`: a bound, such
     as "64 MB"; when it is full every second frame goes, the first and the latest stay. `optimizer=False` keeps no state
     of the optimizer: more frames, but training cannot go on from one as it was. `half=True`: older weights are kept in
@@ -69,11 +70,12 @@ class Recorder(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         model = self.model
         model.optimizer.build(model.trainable_variables)
+        self._weights, self._state = model.variables, model.optimizer.variables
         examples = self._examples()
         taken = sum(array.nbytes for array in examples.arrays) if examples else 0
         frames = Frames(
-            Layout.of(model.variables),
-            Layout.of(model.optimizer.variables) if self.optimizer else None,
+            Layout.of(self._weights),
+            Layout.of(self._state) if self.optimizer else None,
             self.memory - taken,
             int(self.every or self._usual()),
             self.half,
@@ -121,7 +123,7 @@ class Recorder(Callback):
         if not frames.kept or frames.kept[-1].step != step:
             mean = self._sum / self._steps if self._steps else None
             loss = mean if mean is not None and numpy.isfinite(mean) else None
-            if frames.add(step, model.epochs_trained, loss, model.variables, model.optimizer.variables, last):
+            if frames.add(step, model.epochs_trained, loss, self._weights, self._state, last):
                 self._steps, self._sum = 0, 0.0
         self.halts_at = frames.next_step(step)
 

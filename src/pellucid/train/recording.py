@@ -46,7 +46,7 @@ class Moment:
     @cached_property
     def weights(self) -> dict[str, numpy.ndarray]:
         """Every weight, by layer/name."""
-        return dict(zip(_names(self.model), (one.value for one in self.model.variables), strict=True))
+        return dict(zip(weight_names(self.model), (one.value for one in self.model.variables), strict=True))
 
     @cached_property
     def trace(self) -> Trace:
@@ -117,7 +117,19 @@ class Comparison:
 
 @dataclass
 class Recording:
-    """What was kept of a run: `frames` of weights, optimizer and loss, `examples`, and the figures of its `epochs`."""
+    """What was kept of a run: `frames` of weights, optimizer and loss, `examples`, and the figures of its `epochs`.
+
+    >>> import pellucid
+    >>> model = pellucid.Sequential([pellucid.Input((1,)), pellucid.layers.Dense(1)], seed=0)
+    >>> model.compile("sgd", "mse")
+    >>> recorder = pellucid.callbacks.Recorder(every=2)
+    >>> history = model.fit([[1.0], [2.0]], [3.0, 5.0], epochs=6, verbose=0, callbacks=recorder)
+    >>> recording = recorder.recording
+    >>> recording.steps, recording.at(3).step, recording.restore(4).steps_trained
+    ([0, 2, 4, 6], 2, 4)
+    >>> [change.weight for change in recording.compare(0, 6).changes]
+    ['dense/bias', 'dense/kernel']
+    """
 
     description: dict[str, Any]
     frames: Frames
@@ -170,12 +182,28 @@ class Recording:
 
     __str__ = __repr__ = text
 
+    def html(self) -> str:
+        """A page that opens offline: a bar to scrub through the run, with loss, diagram, weights and answers."""
+        from pellucid.plot.film import page_of
+        from pellucid.train.filming import film_of
+
+        return page_of(film_of(self))
+
     def save(self, path: str | Path) -> None:
-        """Write the recording to one file, .safetensors, to load again."""
+        """Write the recording to one file: .safetensors, to load again; .html, to look at; .gif, to show."""
         target = Path(path)
-        if target.suffix.lower() != ".safetensors":
-            raise ArgumentError(f"a recording cannot be saved as {target.name!r}; use .safetensors")
-        modelfile.write(target, *self._contents())
+        suffix = target.suffix.lower()
+        if suffix == ".safetensors":
+            modelfile.write(target, *self._contents())
+        elif suffix == ".html":
+            target.write_text(self.html(), encoding="utf-8")
+        elif suffix == ".gif":
+            from pellucid.plot.film import write_gif
+            from pellucid.train.filming import film_of
+
+            write_gif(film_of(self), target)
+        else:
+            raise ArgumentError(f"a recording cannot be saved as {target.name!r}; use .safetensors, .html or .gif")
 
     @classmethod
     def load(cls, path: str | Path) -> Recording:
@@ -271,7 +299,7 @@ def _given(arrays: list[numpy.ndarray]) -> Any:
     return (arrays[0] if len(arrays) == 1 else arrays) if arrays else None
 
 
-def _names(model: Model) -> list[str]:
+def weight_names(model: Model) -> list[str]:
     """The names of a model's variables, by layer; the second of a name is name@2."""
     names: list[str] = []
     by_variable = {id(one): f"{layer.name}/{one.name}" for layer in model.layers for one in layer.variables}
