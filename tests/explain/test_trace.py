@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -306,6 +307,21 @@ def test_a_step_of_training_is_traced_as_it_will_be() -> None:
     assert set(numpy.unique(model.trace(x, y)["half"].activation)) == {1.0}
     with pytest.raises(ArgumentError, match="labels"):
         model.trace(x, training=True)
+
+
+def test_rows_of_a_table(tmp_path: Path) -> None:
+    rows: dict[str, list[Any]] = {"m2": [None, *numpy.linspace(20, 200, 79)], "city": ["Oslo", "Lima"] * 40}
+    rows["price"] = [2 * (m or 100) + 50 * (c == "Lima") for m, c in zip(rows["m2"], rows["city"], strict=True)]
+    model = pellucid.TableModel.train(rows, "price", epochs=3, seed=1, verbose=0)
+    trace = model.trace(rows)
+    assert trace.loss is not None
+    assert "activation" in trace["hidden_1"].gradients
+    two = model.trace({name: values[:2] for name, values in rows.items() if name != "price"})
+    assert two.loss is None
+    numpy.testing.assert_allclose(two.outputs["in_target_units"], trace.outputs["in_target_units"][:2], rtol=1e-5)
+    two.save(tmp_path / "trace.json")
+    document = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))
+    assert document["inputs"]["numbers"] == [[None], [20.0]]  # NaN is no JSON
 
 
 # What is shown, and what is refused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Rendered:
         target.write_text(writers[target.suffix](), encoding="utf-8")
 
     def _json(self) -> str:
-        return json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(_finite(self.to_json()), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def _repr_html_(self) -> str:
         return fragment(self.body())
@@ -57,3 +58,12 @@ class Rendered:
 
     def __repr__(self) -> str:
         return self.text()
+
+
+def _finite(value: Any) -> Any:
+    """Plain values with null for NaN and infinities, which JSON has not."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -151,7 +151,8 @@ def trace(opened: Opened, executor: Executor | None = None) -> Trace:
 
     Raises `ArgumentError` before memory is taken where there is not enough of it.
     """
-    inside = {name: recurrences(layer, order(opened.derivatives.values())) for name, layer in opened.layers.items()}
+    backward = order(opened.derivatives.values())
+    inside = {name: recurrences(layer, backward) for name, layer in opened.layers.items()}
     wanted = [value for layer in opened.layers.values() for value in (*layer.outputs, *layer.parts.values())]
     wanted += [value for found in inside.values() for one in found for value in one.needed]
     wanted += [*opened.outputs.values(), *opened.derivatives.values(), *([] if opened.loss is None else [opened.loss])]
@@ -216,11 +217,17 @@ def _outputs(outputs: Sequence[Any]) -> dict[str, Any]:
 
 
 def _reach(value: numpy.ndarray, gradient: numpy.ndarray | None) -> list[str]:
+    """The shape, and how far values and derivatives reach, without NaN and infinities."""
     shape = " × ".join(map(str, value.shape)) or "1"
-    ends = ["", ""] if gradient is None or not gradient.size else [number(gradient.min()), number(gradient.max())]
-    if not value.size:
+    ends = (
+        ["", ""]
+        if gradient is None or not gradient.size
+        else [number(float(gradient.min())), number(float(gradient.max()))]
+    )
+    known = value[numpy.isfinite(value)]
+    if not known.size:
         return [shape, "", "", "", *ends]
-    return [shape, number(float(value.min())), number(float(value.mean())), number(float(value.max())), *ends]
+    return [shape, number(float(known.min())), number(float(known.mean())), number(float(known.max())), *ends]
 
 
 def plain(arrays: Mapping[str, numpy.ndarray]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pellucid.explain.importance import Importance
     from pellucid.explain.record import StepExplanation
     from pellucid.explain.row import RowExplanation
+    from pellucid.explain.trace import Trace
     from pellucid.explain.what_if import WhatIf
     from pellucid.explain.why import Why
     from pellucid.plot.diagram import Diagram
@@ -35,6 +36,24 @@ Place = tuple[str, int | None]  # the name of an input, and of several numbers w
 
 class TableGlass:
     """What can be seen of a table model."""
+
+    def trace(self, source: object, exact: bool = False) -> Trace:
+        """What every layer makes of these rows, preparation included: see `Trace`.
+
+        Where the table has the target's column, also how the loss changes with it.
+
+        >>> import pellucid
+        >>> rows = {"a": [i / 2 for i in range(60)], "b": [i % 7 for i in range(60)], "y": [3.0 * i for i in range(60)]}
+        >>> model = pellucid.TableModel.train(rows, "y", hidden=(8,), epochs=5, seed=1, verbose=0)
+        >>> model.trace({"a": [1.0], "b": [2]})["hidden_1"].activation.shape
+        (1, 8)
+        """
+        model = cast("TableModel", self)
+        table = read(source)
+        known = model.target.name in table.columns
+        table = model.target.labelled(table, []) if known else table
+        labels = model.encoder.labels(table) if known else None
+        return model.model.trace(model.encoder.features(table), labels, exact=exact)
 
     def why(self, source: object, row: int | None = None, output: Any = None, baseline: object = None) -> Why:
         """What each column of one row contributes to its prediction, beside a usual row: see `Why`.
