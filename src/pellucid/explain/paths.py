@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pellucid.core.graph import Tensor
+from pellucid.explain.chain_rule import ChainRule, Link
 from pellucid.explain.naming import Index
-from pellucid.explain.unfolding import Link, Unfolding
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,16 @@ class _Bundle:
         return self.product * self.links[-1].derivative if self.links else self.product
 
 
-def largest_paths(
-    unfolding: Unfolding, weight: Tensor, index: Index, width: int
-) -> tuple[list[tuple[Link, ...]], bool]:
+def largest_paths(chain: ChainRule, weight: Tensor, index: Index, width: int) -> tuple[list[tuple[Link, ...]], bool]:
     """The largest ways found, each as its links from the weight on, and whether these are all there are."""
-    loss = unfolding.opened.loss
+    loss = chain.unfolding.opened.loss
     found: list[_Bundle] = []
     bundles, complete = [_Bundle((), 1.0)], True
     while bundles:
         further: list[_Bundle] = []
         for bundle in bundles:
             value, place = (bundle.links[-1].value, bundle.links[-1].index) if bundle.links else (weight, index)
-            for link in unfolding.links(value, place):
+            for link in chain.links(value, place):
                 longer = _Bundle((*bundle.links, link), bundle.product * link.local.value)
                 (found if link.value is loss else further).append(longer)
         ranked = sorted(further, key=lambda bundle: -abs(bundle.weight))

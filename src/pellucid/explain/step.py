@@ -13,13 +13,14 @@ from pellucid.core.graph import Group, Tensor, Variable, composites
 from pellucid.core.op import registry
 from pellucid.core.spec import known
 from pellucid.errors import ArgumentError, UnknownNameError
+from pellucid.explain.chain_rule import ChainRule, Link
 from pellucid.explain.expression import Symbol, functions
 from pellucid.explain.naming import Index, Naming, name, state_letter
 from pellucid.explain.notation import TEXT
 from pellucid.explain.opened import Opened, OpenLayer
 from pellucid.explain.paths import largest_paths
 from pellucid.explain.record import Equation, LayerStep, LocalDerivative, Path, StepExplanation, WeightStep
-from pellucid.explain.unfolding import Link, Unfolding
+from pellucid.explain.unfolding import Unfolding
 from pellucid.explain.written import FUNCTION_NAMES, made_by
 
 Place = tuple[Tensor, Index]
@@ -50,7 +51,8 @@ def explain(
     for variable, new in opened.updates:
         if variable.tensor not in naming:
             unfolding.nickname(new, f"{state_letter(variable.name)}′")
-    found = [largest_paths(unfolding, value, index, _PATHS) for value, index in chosen]
+    chain = ChainRule(unfolding)
+    found = [largest_paths(chain, value, index, _PATHS) for value, index in chosen]
     weights = tuple(
         _weight(unfolding, value, index, paths, complete)
         for (value, index), (paths, complete) in zip(chosen, found, strict=True)
@@ -289,7 +291,7 @@ def _legend(equations: Iterable[Equation]) -> dict[str, str]:
     for function in found:
         base = function.rstrip("′")
         op = next((key for key, shown in FUNCTION_NAMES.items() if shown == base), base)
-        if op in ("log", "sqrt", "max", "min", "absolute"):
+        if op in ("log", "sqrt", "max", "min", "maximum", "minimum", "absolute"):
             continue
         if function == "ReLU′":
             formula = "1 if x > 0, else 0"
@@ -298,7 +300,8 @@ def _legend(equations: Iterable[Equation]) -> dict[str, str]:
         else:
             formula = _formula(registry[op].formula if op in registry else getattr(composites.get(op), "__doc__", ""))
         if formula:
-            legend[f"{function}(x)"] = formula.removeprefix("y = ")
+            operands = ", ".join(registry[op].inputs) if op in registry and function == base else "x"
+            legend[f"{function}({operands})"] = formula.removeprefix("y = ").removeprefix("z = ")
     return legend
 
 

@@ -1,21 +1,19 @@
 """From the graph to expressions: how one element of any tensor, forward, backward or in an update, is made of values
 that have names.
 
-`Unfolding` asks each op for the `terms` of one element and goes on through values without names. Derivatives need no
-rules of their own: backward nodes are ordinary nodes, and the expression of a derivative is linear in the derivatives
-that came later, so that what each of those is multiplied by is the local derivative of the chain rule.
+`Unfolding` asks each op for the `terms` of one element and goes on through values without names. What is named, or
+too deep, or one of too many parts of a sum, is where it stops.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy
 
-from pellucid.core.graph import Group, Node, Tensor, order
+from pellucid.core.graph import Node, Tensor
 from pellucid.core.sources import Constant, Feed, Read
 from pellucid.core.terms import Apply, Element, Largest, Operand, Product, Smallest, Stage, Sum, Term
 from pellucid.core.terms import Number as PlainNumber
@@ -28,16 +26,6 @@ from pellucid.explain.written import FUNCTION_NAMES, WRITTEN, is_activation
 _DEEP = 7  # ops that one expression may go through; what lies deeper is an equation of its own
 
 
-@dataclass(frozen=True)
-class Link:
-    """One step of the chain rule: the local derivative of `value[index]` with respect to what was asked for."""
-
-    value: Tensor
-    index: Index
-    local: Expression
-    derivative: float  # of the loss with respect to value[index]
-
-
 class Unfolding:
     """The expressions of an opened network. `width` is how many parts of a wide sum are shown."""
 
@@ -47,14 +35,10 @@ class Unfolding:
         self.aside: list[tuple[Symbol, Tensor, Index]] = []  # values that were given equations of their own
         self._sources: set[Tensor] = set()
         self._named: dict[Tensor, str] = {}
-        self._reached: dict[Tensor, set[Tensor]] = {}
-        self._links: dict[tuple[Tensor, Index], list[Link]] = {}
 
     def number(self, value: Tensor, index: Index) -> float:
         """The number of one element."""
         return float(self.values[value][index])
-
-    # Values
 
     def expression(self, value: Tensor, index: Index) -> Expression:
         """What one element is made of, even where it has a name itself."""
@@ -70,10 +54,10 @@ class Unfolding:
             return Name(self.number(value, index), Symbol(self._named[value]))
         if isinstance(value.node.op, Constant):
             return Number(self.number(value, index))
-        if value in self._derived and value is not self._seed:
-            shared = self._derived[value]
+        if value in self.derived and value is not self.seed:
+            shared = self.derived[value]
             target = next((one for one in shared if isinstance(one.node.op, Read)), shared[0])
-            return Name(self.number(value, index), self.derivative(target, self._fitted(target, index)))
+            return Name(self.number(value, index), self.derivative(target, self.fitted(target, index)))
         if depth >= _DEEP and value.node.op.name not in MOVES:
             return self._set_aside(value, index)
         return self._made(value, index, depth)
@@ -89,7 +73,7 @@ class Unfolding:
     def origin(self, value: Tensor, index: Index) -> tuple[Tensor, Index]:
         """Where an element stood before it was only moved."""
         while value.node.op.name in MOVES and value not in self.naming:
-            term = self._terms(value, index)
+            term = self.terms(value, index)
             if not isinstance(term, Element):
                 break
             value, index = value.node.inputs[term.operand], term.index
@@ -108,7 +92,7 @@ class Unfolding:
         """Call a value so wherever it has no other name."""
         self._named.setdefault(value, letter)
 
-    def _fitted(self, value: Tensor, index: Index) -> Index:
+    def fitted(self, value: Tensor, index: Index) -> Index:
         """An index as another tensor of the same elements takes it."""
         if len(index) == value.rank:
             return index
@@ -132,7 +116,7 @@ class Unfolding:
         written = self._written(value, index, depth)
         if written is not None:
             return written
-        return self._term(self._terms(value, index), node, depth + (node.op.name not in MOVES))
+        return self.term(self.terms(value, index), node, depth + (node.op.name not in MOVES))
 
     def _written(self, value: Tensor, index: Index, depth: int) -> Expression | None:
         """A composite's value as textbooks write it, where there is such a form and its number is the graph's."""
@@ -141,20 +125,20 @@ class Unfolding:
                 form = WRITTEN.get(group.name)
                 if form is not None:
                     made = form.value(self, group, index, depth + 1)
-                    if made is not None and _agree(made.value, self.number(value, index)):
+                    if made is not None and agree(made.value, self.number(value, index)):
                         return made
                 elif is_activation(group.name) and group.inputs[0].shape == value.shape:
                     parts = [self.operand(one, _broadcast(one, index), depth + 1) for one in group.inputs[:1]]
                     return Function(self.number(value, index), group.name, tuple(parts))
         return None
 
-    def _terms(self, value: Tensor, index: Index) -> Term:
+    def terms(self, value: Tensor, index: Index) -> Term:
         node = value.node
         operands = [Operand(place, self.values[one]) for place, one in enumerate(node.inputs)]
         at = (node.outputs.index(value), *index) if len(node.outputs) > 1 else index
         return node.op.terms(at, *operands)
 
-    def _term(self, term: Term, node: Node, depth: int) -> Expression:
+    def term(self, term: Term, node: Node, depth: int) -> Expression:
         if isinstance(term, Element):
             return self.operand(node.inputs[term.operand], term.index, depth)
         if isinstance(term, PlainNumber):
@@ -164,31 +148,31 @@ class Unfolding:
         if isinstance(term, Product):
             return ex.multiply(self._factors(term.parts, node, depth))
         if isinstance(term, Apply):
-            return self._apply(term, node, [self._term(part, node, depth) for part in term.parts])
+            return self.apply(term, node, [self.term(part, node, depth) for part in term.parts])
         if isinstance(term, (Largest, Smallest)):
             name = "max" if isinstance(term, Largest) else "min"
             shown = sorted(term.parts, key=lambda part: part.value, reverse=name == "max")[: self.width]
-            return Function(term.value, name, tuple(self._term(part, node, depth) for part in shown))
+            return Function(term.value, name, tuple(self.term(part, node, depth) for part in shown))
         assert isinstance(term, Stage)
         return Name(term.value, Symbol(term.name))
 
     def _factors(self, parts: Sequence[Term], node: Node, depth: int) -> list[Expression]:
         """The factors of a product, weights first, as textbooks write w·x."""
-        made = [self._term(part, node, depth) for part in parts]
+        made = [self.term(part, node, depth) for part in parts]
         return sorted(made, key=lambda part: not (isinstance(part, Name) and part.symbol.letter in ("w", "η")))
 
     def _sum(self, parts: Sequence[Term], node: Node, depth: int) -> Expression:
         """A sum; of a wide one only the largest parts are unfolded."""
         if len(parts) <= self.width + 1:
-            made = ex.add(self._term(part, node, depth) for part in parts)
+            made = ex.add(self.term(part, node, depth) for part in parts)
             wide = isinstance(made, ex.Sum) and len(made.parts) > 2 * self.width
             return ex.widest(list(ex.children(made)), self.width) if wide else made
         ranked = sorted(parts, key=lambda part: -abs(part.value))
         rest = float(numpy.sum([part.value for part in ranked[self.width :]]))
-        shown = [self._term(part, node, depth) for part in ranked[: self.width]]
+        shown = [self.term(part, node, depth) for part in ranked[: self.width]]
         return ex.add([*shown, ex.Rest(rest, len(parts) - self.width)])
 
-    def _apply(self, term: Apply, node: Node, parts: list[Expression]) -> Expression:
+    def apply(self, term: Apply, node: Node, parts: list[Expression]) -> Expression:
         """A scalar function as it is written."""
         if term.name in _WRITING:
             return _WRITING[term.name](parts)
@@ -209,125 +193,8 @@ class Unfolding:
             return Function(term.value, "ReLU′", (self.operand(x, element.index, 1),))
         return None
 
-    # Derivatives
-
-    def links(self, value: Tensor, index: Index) -> list[Link]:
-        """The chain rule's next steps from a value with a derivative: every later value that it acts on directly.
-
-        ∂loss/∂value[index] is the sum over the links of `local` times `derivative`.
-        """
-        if (value, index) in self._links:
-            return self._links[value, index]
-        adjoint = self.opened.derivatives[value]
-        form = ex.linear(self._adjoint(adjoint, index, value, None, adjoint))
-        found = []
-        for (target, place), (name, local) in form.items():
-            if name.value != 0.0 or target is self.opened.loss:
-                found.append(Link(target, place, local, name.value))
-        self._links[value, index] = found
-        return found
-
-    def _adjoint(self, adjoint: Tensor, index: Index, source: Tensor, user: Node | None, root: Tensor) -> Expression:
-        """A derivative as an expression in the derivatives of values that `source` acts on directly."""
-        target = self._target(adjoint, source, user)
-        if target is not None:
-            place = self._same_place(target, adjoint, index)
-            return Name(self.number(adjoint, index), self.derivative(target, place), (target, place))
-        if not self._carries(adjoint):
-            return self.operand(adjoint, index, 1)
-        node = adjoint.node
-        if isinstance(node.op, Constant):
-            return Number(self.number(adjoint, index))
-        form = self._partial(adjoint, index, source)
-        if form is not None:
-            return form
-        return self._adjoint_term(self._terms(adjoint, index), node, source, root)
-
-    def _adjoint_term(self, term: Term, node: Node, source: Tensor, root: Tensor) -> Expression:
-        if isinstance(term, Element):
-            return self._adjoint(node.inputs[term.operand], term.index, source, node, root)
-        if isinstance(term, PlainNumber):
-            return Number(term.value)
-        if isinstance(term, Sum):
-            return ex.add(self._adjoint_term(part, node, source, root) for part in term.parts)
-        if isinstance(term, Product):
-            if term.value == 0.0 and any(part.value == 0.0 for part in term.parts if not isinstance(part, Element)):
-                return Number(0.0)
-            return ex.multiply(self._adjoint_term(part, node, source, root) for part in term.parts)
-        if isinstance(term, Apply):
-            if term.name == "where":
-                condition, yes, no = term.parts
-                return self._adjoint_term(yes if condition.value else no, node, source, root)
-            return self._apply(term, node, [self._adjoint_term(part, node, source, root) for part in term.parts])
-        return self._term(term, node, 1)
-
-    def _partial(self, adjoint: Tensor, index: Index, source: Tensor) -> Expression | None:
-        """The derivative of a composite as textbooks write it, where its number is the graph's."""
-        found = self._partials.get(adjoint)
-        if found is None:
-            return None
-        group, value = found
-        assert group.gradient_of is not None
-        forward = group.gradient_of
-        form = WRITTEN.get(forward.name)
-        if form is None:
-            return self._bent(adjoint, index, source, forward, value)
-        locals_ = form.partials(self, forward, value, index)
-        if locals_ is None:
-            return None
-        seeds = group.inputs[: len(group.inputs) - len(forward.inputs) - len(forward.outputs)]
-        if len(seeds) != 1 or seeds[0].shape != forward.outputs[0].shape:
-            return None
-        made = ex.add(
-            ex.multiply([local, self._adjoint(seeds[0], place, source, None, adjoint)]) for place, local in locals_
-        )
-        return made if _agree(made.value, self.number(adjoint, index)) else None
-
-    def _bent(self, adjoint: Tensor, index: Index, source: Tensor, group: Group, value: Tensor) -> Expression | None:
-        """The derivative of an activation that acts on each element alone: its name with a prime."""
-        if not is_activation(group.name) or value is not group.inputs[0] or value.shape != group.outputs[0].shape:
-            return None
-        form = ex.linear(self._adjoint_term(self._terms(adjoint, index), adjoint.node, source, adjoint))
-        if len(form) != 1:
-            return None
-        ((name, local),) = form.values()
-        slope = Function(local.value, f"{group.name}′", (self.operand(value, index, 1),))
-        return ex.multiply([slope, name])
-
-    def _target(self, adjoint: Tensor, source: Tensor, user: Node | None) -> Tensor | None:
-        """Whose derivative this is, among the values that `source` acts on directly; several may share a derivative."""
-        shared = [value for value in self._derived.get(adjoint, ()) if value in self._next(source)]
-        if len(shared) > 1 and user is not None and user.differentiates is not None:
-            ahead = set().union(*(self._next(output) | {output} for output in user.differentiates.outputs))
-            shared = [value for value in shared if value in ahead] or shared
-        return min(shared, key=lambda value: value.node.serial) if shared else None
-
-    def _same_place(self, target: Tensor, adjoint: Tensor, index: Index) -> Index:
-        return index if target.shape == adjoint.shape else self._fitted(target, index)
-
-    def _next(self, source: Tensor) -> set[Tensor]:
-        """The values with derivatives that are computed from this one with none between."""
-        if source not in self._reached:
-            found: set[Tensor] = set()
-            seen, stack = {source}, [source]
-            while stack:
-                for node in self._users.get(stack.pop(), ()):
-                    for output in node.outputs:
-                        if output in self._stops:
-                            found.add(output)
-                        elif output not in seen:
-                            seen.add(output)
-                            stack.append(output)
-            self._reached[source] = found
-        return self._reached[source]
-
     @cached_property
-    def _stops(self) -> set[Tensor]:
-        """The values at which the chain rule stops: those with a name and a derivative."""
-        return {value for value in self.opened.derivatives if value in self.naming}
-
-    @cached_property
-    def _derived(self) -> dict[Tensor, list[Tensor]]:
+    def derived(self) -> dict[Tensor, list[Tensor]]:
         """Values by their derivatives."""
         found: dict[Tensor, list[Tensor]] = {}
         for value, adjoint in self.opened.derivatives.items():
@@ -336,47 +203,9 @@ class Unfolding:
         return found
 
     @cached_property
-    def _seed(self) -> Tensor | None:
+    def seed(self) -> Tensor | None:
         """∂loss/∂loss = 1."""
         return None if self.opened.loss is None else self.opened.derivatives[self.opened.loss]
-
-    @cached_property
-    def _nodes(self) -> list[Node]:
-        assert self.opened.loss is not None
-        return order([self.opened.loss, *self.opened.derivatives.values()])
-
-    @cached_property
-    def _users(self) -> dict[Tensor, list[Node]]:
-        assert self.opened.loss is not None
-        found: dict[Tensor, list[Node]] = {}
-        for node in order([self.opened.loss]):
-            for value in node.inputs:
-                found.setdefault(value, []).append(node)
-        return found
-
-    @cached_property
-    def _carrying(self) -> set[Tensor]:
-        """What depends on the derivative of the loss, rather than on values of the forward pass alone."""
-        found: set[Tensor] = set() if self._seed is None else {self._seed}
-        for node in self._nodes:
-            if any(value in found for value in node.inputs):
-                found.update(node.outputs)
-        return found
-
-    def _carries(self, value: Tensor) -> bool:
-        return value in self._carrying
-
-    @cached_property
-    def _partials(self) -> dict[Tensor, tuple[Group, Tensor]]:
-        """The derivatives that composites hand back: the group that made each, and what it belongs to."""
-        found: dict[Tensor, tuple[Group, Tensor]] = {}
-        for node in self._nodes:
-            for group in node.groups:
-                if group.gradient_of is not None:
-                    for value, adjoint in group.derivatives.items():
-                        if adjoint.node is node:
-                            found.setdefault(adjoint, (group, value))
-        return found
 
 
 def _where(parts: list[Expression]) -> Expression:
@@ -421,5 +250,5 @@ def _broadcast(value: Tensor, index: Index) -> Index:
     return tuple(0 if size == 1 else i for i, size in zip(tail, value.shape, strict=True))
 
 
-def _agree(made: float, true: float) -> bool:
+def agree(made: float, true: float) -> bool:
     return bool(numpy.isclose(made, true, rtol=1e-6, atol=1e-12, equal_nan=True))
