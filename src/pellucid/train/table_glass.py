@@ -239,8 +239,8 @@ class TableGlass:
         The table must have the target's column. See `Diagnosis`.
 
         >>> from pellucid.train.tabular import TableModel
-        >>> table = {"x": list(range(90)), "y": [3.0 * x + 1.0 for x in range(90)], "unit": ["m"] * 90}
-        >>> TableModel.train(table, "y", hidden=(4,), epochs=3, seed=1, verbose=0).diagnose(table).codes
+        >>> table = {"x": [0.5 * i for i in range(90)], "y": [1.5 * i for i in range(90)], "unit": ["m"] * 90}
+        >>> TableModel.train(table, "y", hidden=(4,), epochs=20, seed=1, verbose=0).diagnose(table).codes
         ['D103']
         """
         from pellucid.train.diagnosing import diagnose_table_model

@@ -171,10 +171,11 @@ def _first_seen(values: NDArray[Any]) -> NDArray[Any]:
     )
 )
 def giveaways(fault: Fault, data: DataView) -> Iterator[Finding]:
-    if len(data.columns) < 2:  # what is learned from a single column is meant to be in it
+    varying = [column for column in data.columns if column.known.size and numpy.ptp(column.known) > 0]
+    if len(varying) < 2:  # what is learned from a single column is meant to be in it
         return
     for target in data.labels:
-        for column in data.columns:
+        for column in varying:
             explained = _explained(column, target)
             if explained >= _GIVEN_AWAY:
                 what = f"it alone explains {share(explained)} of '{target.name}'"
