@@ -149,6 +149,15 @@ def test_steps_of_a_series_stay_in_order() -> None:
     assert still.plot()
 
 
+def test_sequences_of_any_length() -> None:
+    ids, extra = pellucid.Input((None,), dtype="int32", name="ids"), pellucid.Input((None, 2), name="extra")
+    x = layers.Concatenate()([layers.Embedding(7, 3)(ids), extra])
+    model = pellucid.Model([ids, extra], layers.Dense(1)(layers.GRU(5)(x)), seed=0)
+    why = model.why([numpy.array([[1, 2, 3, 4]]), DRAW.normal(size=(1, 4, 2))])
+    adds_up(why)
+    assert [share.contributions.shape for share in why.inputs] == [(4,), (4, 2)]
+
+
 # Beside gradients by PyTorch
 
 
@@ -350,6 +359,9 @@ def test_refusals() -> None:
         words.why([[1, 2, 3]], baseline=0.5)
     with pytest.raises(ArgumentError, match="id 3 is outside the vocabulary of 2 words"):
         words.why([[1, 0, 3]], vocabulary=["", "a"])
+    kept = pellucid.Sequential([pellucid.Input((4, 2)), layers.LSTM(3, stateful=True, name="kept"), layers.Dense(1)])
+    with pytest.raises(ArgumentError, match="layer kept is stateful"):
+        kept.why(numpy.ones((1, 4, 2)))
     counts = pellucid.Input((3,), dtype="int32", name="codes")
     mixed = pellucid.Model(counts, layers.Dense(1)(layers.CategoryEncoding(5, "count")(counts)), seed=0)
     with pytest.raises(ArgumentError, match="'codes' mixes its elements"):

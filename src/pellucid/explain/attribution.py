@@ -79,6 +79,7 @@ def attribute(
 
     With `sign` -1 the output is a probability p, and 1 - p is explained.
     """
+    _need_fresh_states(network)
     entries = _entries(network, executor, example, baseline)
     function = _Function(network, executor, entries, example, chosen)
     sums, ends, points, linear = _integral(function, entries)
@@ -88,6 +89,16 @@ def attribute(
     if sign < 0:
         parts, ends = [-part for part in parts], (1.0 - ends[0], 1.0 - ends[1])
     return Attribution(parts, ends[1], ends[0], points, linear)
+
+
+def _need_fresh_states(network: Network) -> None:
+    """Raise `ArgumentError` where a layer remembers earlier batches, of which the points of a path are none."""
+    stateful = next((layer.name for layer in network.layers if getattr(layer, "stateful", False)), None)
+    if stateful is not None:
+        raise ArgumentError(
+            f"layer {stateful} is stateful, so that its output depends on earlier batches; give its weights to a layer "
+            "with stateful=False, and explain that"
+        )
 
 
 # Where the path runs
@@ -104,7 +115,7 @@ def _entries(
             start, end = ends.astype(numpy.float64)
             found.append(Entry(value, place, end, start, None))
         elif prepared:
-            found += _made_of(network, executor, place, prepared, ends)
+            found += _made_of(network, executor, [array.shape[1:] for array in example], place, prepared, ends)
     if not found:
         raise ArgumentError("no input of the network reaches its output through floats; there is nothing to attribute")
     return found
@@ -114,7 +125,7 @@ def _prepared(network: Network, value: Tensor) -> list[Tensor]:
     """The last floats made of an input by preparation alone: of ids by the layer that takes them, of numbers that may
     be missing by the layers in front of the first one with weights. Of other floats they are themselves."""
     users = [step for step in network.steps if value in step.inputs]
-    if value.spec.is_float and not any(_layer(step, "accepts_missing") for step in users):
+    if value.spec.is_float and not any(_fills(step) for step in users):
         return [value]
     raw, used = {value}, set()
     for step in network.steps:
@@ -133,18 +144,22 @@ def _prepares(step: Step) -> bool:
     return isinstance(step, Call) and type(step.layer).__module__ == preprocessing.__name__
 
 
-def _layer(step: Step, attribute: str) -> bool:
-    return isinstance(step, Call) and bool(getattr(step.layer, attribute, False))
+def _fills(step: Step) -> bool:
+    """Whether a step takes numbers that may be missing."""
+    return isinstance(step, Call) and bool(getattr(step.layer, "accepts_missing", False))
 
 
 def _made_of(
-    network: Network, executor: Executor, place: int, prepared: list[Tensor], ends: numpy.ndarray
+    network: Network,
+    executor: Executor,
+    shapes: Sequence[tuple[int, ...]],
+    place: int,
+    prepared: list[Tensor],
+    ends: numpy.ndarray,
 ) -> list[Entry]:
     """Entries behind preparation, with the element of the input that each of their values comes from."""
-    shape = ends.shape[1:]
-    by_place = [
-        value.shape[1 : len(shape) + 1] == shape and not network.inputs[place].spec.is_float for value in prepared
-    ]
+    shape, given = shapes[place], network.inputs[place]
+    by_place = [not given.spec.is_float and value.shape[1 : len(shape) + 1] == given.shape[1:] for value in prepared]
     rows = ends
     if not all(by_place):
         if prod(shape) > _FEW:
@@ -153,23 +168,17 @@ def _made_of(
         for element in range(prod(shape)):
             tried[element].flat[element] = ends[1].flat[element]
         rows = numpy.concatenate([ends, tried])
-    inputs = [feed((len(rows), *map(int, shape)), network.inputs[place].dtype)]
-    feeds = [inputs[0] if other is network.inputs[place] else _blank(other, len(rows)) for other in network.inputs]
+    feeds = [feed((len(rows), *sizes), value.dtype) for value, sizes in zip(network.inputs, shapes, strict=True)]
     with constructing(Construction()):
         built = network.replay(feeds)
-    values = executor.compile(Program((inputs[0],), tuple(built[value] for value in prepared)))(
-        rows.astype(network.inputs[place].dtype)
-    )
+    run = executor.compile(Program((feeds[place],), tuple(built[value] for value in prepared)))
+    values = run(rows.astype(given.dtype))
     found = []
     for value, array, same in zip(prepared, values, by_place, strict=True):
         wide = array.astype(numpy.float64)
         owner = None if same else _owners(wide, network.input_names[place])
         found.append(Entry(value, place, wide[1], wide[0], owner))
     return found
-
-
-def _blank(value: Tensor, rows: int) -> Tensor:
-    return feed((rows, *value.shape[1:]), value.dtype)
 
 
 def _owners(values: numpy.ndarray, name: str) -> numpy.ndarray:
