@@ -50,7 +50,7 @@ def contributions(why: Why, ax: Axes | None = None, input: str | None = None) ->
         steps = [float(value) for value in share.contributions.ravel()]
         ax.bar(numpy.arange(len(steps)), steps, color=[sign_colour(value) for value in steps], width=0.85)
         ax.axhline(0, color=GREY, linewidth=0.8)
-        dress(ax, f"{why.what}: {rounded(why.prediction)}", "step", f"contribution; {_start(why)}")
+        dress(ax, f"{why.what}: {rounded(why.prediction)}", f"step; {_start(why)}", "contribution")
         return ax
     places, rest, others = largest(share, _SHOWN)
     names = [f"{share.labels[i]} = {share.shown[i]}" if share.form == "columns" else share.labels[i] for i in places]
