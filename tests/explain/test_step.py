@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy
@@ -11,10 +13,12 @@ import pytest
 
 import pellucid
 from pellucid.errors import ArgumentError, UnknownNameError
-from pellucid.explain.notation import TEXT
+from pellucid.explain.expression import Name, Number, Quotient, Symbol, add, divide, multiply, negate, power
+from pellucid.explain.notation import LATEX, MATHML, TEXT
 from pellucid.layers import Dense
 from pellucid.optimizers import SGD
 
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 X = numpy.array([[2, 5], [4, 6], [6, 7], [8, 8], [3, 4], [7, 6]], dtype="float32")
 Y = numpy.array([[0], [0], [1], [1], [0], [1]], dtype="float32")
 
@@ -118,3 +122,41 @@ def test_bad_weights_list_what_there_is() -> None:
         model.explain_step(X[:1], Y[:1], weight="hidden/kernel[2,0]")
     with pytest.raises(ArgumentError, match="give 1 number"):
         model.explain_step(X[:1], Y[:1], weight="hidden/bias[0,0]")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+def test_the_page_opens_offline_without_complaint(tmp_path: Path) -> None:
+    path = tmp_path / "step.html"
+    student().explain_step(X, Y).save(path)
+    assert BROWSER is not None
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()],
+        capture_output=True, encoding="utf-8", timeout=60, check=False,
+    )  # fmt: skip
+    assert "<mfrac>" in done.stdout
+    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line or "Refused" in line]
+
+
+def test_numbers_are_found_in_every_rendering() -> None:
+    step = student().explain_step(X[:1], Y[:1], weight="w1")
+    assert "0.8862" in step.text()
+    assert "<mn>0.8862</mn>" in step.html()
+    assert "= 0.8862" in step.latex()
+    assert step.to_json()["weights"][0]["gradient"] == pytest.approx(0.886197, rel=1e-5)
+
+
+def test_products_and_quotients_read_as_they_are_computed() -> None:
+    a, b, c = (Name(value, Symbol(letter)) for letter, value in (("a", 6.0), ("b", -3.0), ("c", 2.0)))
+    quotient = divide(a, b)
+    assert TEXT.write(multiply([quotient, c])) == "(a / b)·c"
+    assert TEXT.write(divide(a, multiply([b, c]))) == "a / (b·c)"
+    assert TEXT.write(multiply([a, b]), numbers=True) == "6·(−3)"
+    assert TEXT.write(add([a, b]), numbers=True) == "6 − 3"
+    assert TEXT.write(add([a, negate(add([b, c]))])) == "a − (b + c)"
+    assert TEXT.write(power(negate(a), Number(2.0))) == "(−a)²"
+    assert TEXT.write(power(Name(2.0, Symbol("L", by=Symbol("w", (1,)))), Number(2.0))) == "(∂L/∂w₁)²"
+    assert TEXT.write(negate(add([Number(1.0), negate(a)]))) == "a − 1"
+    assert LATEX.write(quotient) == r"\frac{a}{b}"
+    assert MATHML.write(quotient, numbers=True).startswith("<mfrac><mrow><mn>6</mn></mrow>")
+    assert multiply([a, Number(1.0), Number(1 / 3)]) == Quotient(2.0, a, Number(3.0))

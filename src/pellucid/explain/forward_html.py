@@ -42,7 +42,7 @@ def _body(chain: Sequence[Stage], units: Sequence[int], count: int) -> str:
         [[escape(cell) for cell in row] for row in rows], [escape(name) for name in head], left=(0, len(head) - 1)
     )
     equations = [one for other in chain for one in other.equations()]
-    return shown + "".join(MATHML.formula(MATHML.equation(one.symbol, one.expression)) for one in equations)
+    return shown + "".join(MATHML.formula(MATHML.sides(one.symbol, one.expression)) for one in equations)
 
 
 def _layer(stage: Stage, units: Sequence[int], count: int) -> str:

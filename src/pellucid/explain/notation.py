@@ -255,9 +255,11 @@ class MathML(Notation):
 
     plus, minus, times = "<mo>+</mo>", "<mo>−</mo>", "<mo>·</mo>"
 
-    def formula(self, text: str) -> str:
-        """A formula that stands alone."""
-        return f'<div class="formula"><math display="block">{text}</math></div>'
+    def formula(self, sides: list[str]) -> str:
+        """An equation on lines of its own, broken between its sides where it is too long for one."""
+        first, *others = ([f"{sides[0]}<mo>=</mo>{sides[1]}", *sides[2:]]) if len(sides) > 1 else sides
+        lines = [f"<math>{first}</math>", *(f"<math><mo>=</mo>{side}</math>" for side in others)]
+        return f'<div class="formula">{" ".join(lines)}</div>'
 
     def inline(self, text: str) -> str:
         """A formula within a line."""

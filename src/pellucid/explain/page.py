@@ -47,9 +47,10 @@ border-bottom:1px solid var(--line);vertical-align:baseline}
 .pellucid details{margin:.45rem 0;border:1px solid var(--line);border-radius:7px;background:var(--panel)}
 .pellucid details>summary{cursor:pointer;padding:.4rem .8rem;font-weight:600}
 .pellucid details>div{padding:.15rem 1rem .7rem;background:var(--paper);border-radius:0 0 7px 7px;overflow-x:auto}
-.pellucid .formula{margin:.3rem 0;overflow-x:auto;overflow-y:hidden;padding:.1rem 0}
+.pellucid .formula{margin:.3rem 0;overflow-x:auto;overflow-y:hidden;padding:.15rem 0 .15rem 1.6rem;
+text-indent:-1.6rem}
 .pellucid math{font-size:1.08em}
-.pellucid .formula math{display:block math;text-align:left;width:max-content}
+.pellucid .formula math{math-style:normal;text-indent:0}
 .pellucid svg{max-width:100%;height:auto}
 .pellucid figure{margin:1rem 0}
 .pellucid figcaption{color:var(--faint);font-size:.92rem}

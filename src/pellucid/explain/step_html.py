@@ -49,7 +49,7 @@ def _line(formulas: Iterable[str]) -> str:
 
 
 def _equations(equations: Sequence[Equation], notation: MathML = MATHML) -> str:
-    return "\n".join(notation.formula(notation.equation(one.symbol, one.expression)) for one in equations)
+    return "\n".join(notation.formula(notation.sides(one.symbol, one.expression)) for one in equations)
 
 
 def _aside(equations: Sequence[Equation], notation: MathML = MATHML) -> str:
@@ -77,7 +77,7 @@ def _weight(weight: WeightStep, opened: bool) -> str:
         others = [] if weight.complete else [f"<mtext>all other paths:&nbsp;</mtext>{MATHML.number(weight.rest)}"]
         total = "<mo>+</mo>".join(f"<mrow>{one}</mrow>" for one in (*shown, *more, *others))
         sides = [side for side in (gradient, total, MATHML.number(weight.gradient)) if side]
-        parts.append("<p>The sum over all paths:</p>" + MATHML.formula(MATHML.joined(sides)))
+        parts.append("<p>The sum over all paths:</p>" + MATHML.formula(sides))
     if weight.update:
         parts.append(f"<h3>Update</h3>\n{_equations(weight.update)}{_aside(weight.aside)}")
     alias = "" if escape(weight.name) in symbol else f' <span class="note">{escape(weight.name)}</span>'
@@ -114,7 +114,7 @@ def _locals(path: Path, result: str) -> str:
     product = multiply(one.formula for one in path.derivatives)
     if isinstance(product, Product) and len(product.parts) <= _LONG:
         sides += [MATHML.write(product), MATHML.write(product, numbers=True)]
-    return table(rows, left=(0, 1)) + MATHML.formula(MATHML.joined([*sides, MATHML.number(path.product)]))
+    return table(rows, left=(0, 1)) + MATHML.formula([*sides, MATHML.number(path.product)])
 
 
 def _fraction(one: LocalDerivative) -> str:
