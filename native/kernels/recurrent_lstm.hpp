@@ -9,7 +9,7 @@ struct LstmCell {
   Bend activation, recurrent_activation;
 
   // Sums become gates. Without a branch between them the four wait for none of each other's instructions.
-  void bend_gates(floats (&x)[4]) const {
+  [[gnu::always_inline]] void bend_gates(floats (&x)[4]) const {
     if (activation == Bend::tanh && recurrent_activation == Bend::sigmoid) {
       x[0] = sigmoid(x[0]);
       x[1] = sigmoid(x[1]);
@@ -59,8 +59,13 @@ class Lstm final : public Recurrence {
           with_lanes(sequence_.units - block * lanes, [&](const auto& part) __attribute__((always_inline)) {
             const std::int64_t t = sequence_.step(i), column = block * lanes;
             // All gates, then all states: a state waits for its gates, the next row's gates do not.
-            for (std::int64_t r = 0; r < rows; ++r)
-              open_gates(part, first + row + r, t, column, memory + sums_at_ + r * 4 * lanes);
+            at_.z.with_data([&](const auto* z) {
+              at_.gates.with_data([&](auto* gates) {
+                for (std::int64_t r = 0; r < rows; ++r)
+                  open_gates(part, z, gates, at_.z.offset(first + row + r, t) + column,
+                             memory + sums_at_ + r * 4 * lanes);
+              });
+            });
             for (std::int64_t r = 0; r < rows; ++r)
               step(part, first + row + r, row + r, t, column, memory + sums_at_ + r * 4 * lanes, next, memory);
           });
@@ -71,18 +76,17 @@ class Lstm final : public Recurrence {
   }
 
   // One example's sums become gates, for a vector of units.
-  template <typename Lanes>
-  [[gnu::always_inline]] void open_gates(const Lanes& part, std::int64_t b, std::int64_t t, std::int64_t column,
-                                         float* sums) const {
+  template <typename Lanes, typename Z, typename Gate>
+  [[gnu::always_inline]] void open_gates(const Lanes& part, const Z* z, Gate* to, std::int64_t at, float* sums) const {
     const std::int64_t units = sequence_.units;
     floats gates[4];
 #pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) gates[k] = load(sums + k * lanes) + at_.z.load(part, b, t, k * units + column);
+    for (int k = 0; k < 4; ++k) gates[k] = load(sums + k * lanes) + part.load(z + at + k * units);
     cell_.bend_gates(gates);
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) {
       store(sums + k * lanes, gates[k]);
-      at_.gates.store(part, b, t, k * units + column, gates[k]);
+      if (to) part.store(to + at + k * units, gates[k]);
     }
   }
 
