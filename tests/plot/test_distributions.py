@@ -61,13 +61,14 @@ def test_parts_of_a_trace() -> None:
 
 
 def test_moments_of_training() -> None:
-    path = pl.callbacks.WeightPath()
+    path = pl.callbacks.Recorder(examples=(X.reshape(50, 12), Y))
     model = deep("relu")
     model.fit(X.reshape(50, 12), Y, epochs=20, verbose=0, callbacks=path)
     made = plot.histograms(path, "weights")
     assert len(made) == 5
     assert len(made[0].lines) == distributions._MOMENTS
-    assert [tick.get_text() for tick in made[0].get_yticklabels()] == ["0", "20"]
+    assert [tick.get_text() for tick in made[0].get_yticklabels()] == ["step 0", "step 40"]
+    assert len(plot.histograms(path.recording, "gradient")[0].lines) == distributions._MOMENTS
     two = plot.histograms({"early": {"a": random.normal(size=9)}, "late": {"a": random.normal(size=9)}})
     assert len(two[0].lines) == 2
 

@@ -93,12 +93,13 @@ def test_the_plane_of_a_path_is_its_principal_components() -> None:
 
 def test_paths_of_every_form_are_the_same() -> None:
     model = network()
-    path = pl.callbacks.WeightPath()
+    path = pl.callbacks.Recorder()
     model.fit(X, Y, epochs=4, verbose=0, callbacks=path)
     rows = planes.vectors(model, path)
     assert rows.shape == (5, 13)
     numpy.testing.assert_array_equal(rows[-1], planes.weights(model))
-    numpy.testing.assert_array_equal(planes.vectors(model, path.weights), rows)
+    numpy.testing.assert_array_equal(planes.vectors(model, path.recording), rows)
+    numpy.testing.assert_array_equal(planes.vectors(model, path.recording.weights), rows)
     numpy.testing.assert_array_equal(planes.vectors(model, rows), rows)
 
 
@@ -111,12 +112,12 @@ def test_statistics_are_no_weights() -> None:
 def test_the_path_is_drawn_where_it_went(kind: str) -> None:
     x = numpy.linspace(-1, 1, 11)[:, None]
     y = 2 * x + 1
-    model, path = linear(), pl.callbacks.WeightPath()
+    model, path = linear(), pl.callbacks.Recorder()
     losses = model.fit(x, y, epochs=5, batch_size="all", verbose=0, callbacks=path).history["loss"]
     ax = plot.loss_surface(model, x, y, path=path, kind=kind, points=9)
     line = ax.lines[0]
     drawn = numpy.array(line.get_data_3d() if kind == "3d" else line.get_data())
-    numpy.testing.assert_allclose(drawn[:2].T, [[w[0, 0], b[0]] for w, b in path.weights], atol=1e-6)
+    numpy.testing.assert_allclose(drawn[:2].T, [[w[0, 0], b[0]] for w, b in path.recording.weights], atol=1e-6)
     if kind == "3d":
         numpy.testing.assert_allclose(drawn[2][:5], losses, rtol=1e-5)
     assert ax.get_title("left").startswith(f"Loss along the path: from {losses[0]:.3g} to")
@@ -153,7 +154,7 @@ def test_what_does_not_suit_is_refused(pyplot: Any) -> None:
         plot.loss_surface(model, X, Y, ("dense/kernel[2,0]", "dense/bias[0]"))
     with pytest.raises(ArgumentError, match="must differ"):
         plot.loss_surface(model, X, Y, ("dense/bias[0]", "dense/bias[0]"))
-    with pytest.raises(ArgumentError, match=r"WeightPath\(\)"):
+    with pytest.raises(ArgumentError, match=r"Recorder\(\)"):
         plot.loss_surface(model, X, Y, "path")
     with pytest.raises(UnknownNameError, match="Known: path, random"):
         plot.loss_surface(model, X, Y, "randm")

@@ -35,7 +35,8 @@ def histograms(source: Any, part: str = "activation", ax: Any = None) -> Axes:
     """Draw how the values of each layer are distributed, at one moment or at several, the earliest at the back.
 
     `source`: a trace from `model.trace(x, y)`, a dict of arrays by layer, a model (for "weights"), a
-    `callbacks.WeightPath`, or a dict of any of the first two by what the moment is called, such as "epoch 3".
+    `callbacks.Recorder` (with examples for anything but weights), or a dict of any of the first two by what the moment
+    is called, such as "epoch 3".
     `part`: "activation", "gradient", "weights", "weight_gradients" (of both without biases), or what layers call a
     part, such as "pre_activation". Gradients are drawn by their size |g|, on a logarithmic scale. Zeros are counted in
     the title, not drawn. Returns one axes per layer.
@@ -43,10 +44,8 @@ def histograms(source: Any, part: str = "activation", ax: Any = None) -> Axes:
     >>> [axes.get_title("left") for axes in histograms({"first": [0.0, 1.0], "second": [2.0, 4.0]})]
     ['first: 0.5 ± 0.5, 50% zero', 'second: 3 ± 1']
     """
-    found = moments(source, part)
+    found = moments(source, part, _MOMENTS)
     kept = list(found)
-    if len(kept) > _MOMENTS:
-        kept = [kept[i] for i in numpy.linspace(0, len(kept) - 1, _MOMENTS).round().astype(int)]
     layers = list(found[kept[-1]])
     for when in kept:
         if list(found[when]) != layers:
@@ -60,14 +59,14 @@ def histograms(source: Any, part: str = "activation", ax: Any = None) -> Axes:
         dress(place, _spread(name, numpy.ravel(found[kept[-1]][name]), sizes), _axis(part), "", lines="", size=9)
         place.spines["left"].set_visible(False)
     if ax is None:
-        what = part.replace("_", " ")
+        what = part.replace("pre_", "pre-").replace("_", " ")
         after = f": from {kept[0]} (back) to {kept[-1]} (front)" if len(kept) > 1 else ""
         headline(made, f"{what.capitalize()} in each layer{after}")
     return made
 
 
 def _axis(part: str) -> str:
-    return "size of the gradient" if "gradient" in part else part.replace("_", " ").rstrip("s")
+    return "size of the gradient" if "gradient" in part else part.replace("pre_", "pre-").replace("_", " ").rstrip("s")
 
 
 def _spread(name: str, values: Array, sizes: bool) -> str:
@@ -87,8 +86,8 @@ def _drawn(values: Any, name: str, sizes: bool) -> Array:
 
 
 def _ridges(ax: Axes, rows: list[Array], names: list[str], sizes: bool, everything: Array | None) -> None:
-    """One histogram per moment, each a little lower and in front of the one before; over the range of `everything`,
-    so that layers can be compared, or else of their own values."""
+    """One histogram per moment, each a little lower and in front of the one before; over the range of `everything`, so
+    that layers can be compared, or else of their own values."""
     own = numpy.concatenate(rows)
     if not len(own):
         ax.text(0.5, 0.5, "all are zero", transform=ax.transAxes, ha="center", color=GREY)
@@ -100,7 +99,9 @@ def _ridges(ax: Axes, rows: list[Array], names: list[str], sizes: bool, everythi
     edges = numpy.geomspace(low, high, _BINS) if sizes else numpy.linspace(low, high, _BINS)
     counts = [numpy.histogram(row, edges)[0] / max(len(row), 1) for row in rows]
     middle = numpy.sqrt(edges[1:] * edges[:-1]) if sizes else (edges[1:] + edges[:-1]) / 2
-    step = 0.45 * max(float(count.max()) for count in counts)
+    if len(rows) > 1:  # each as high as the others, so that its form can be seen
+        counts = [count / max(float(count.max()), _TINY) for count in counts]
+    step = 0.6
     shades = ramp(len(rows)) if len(rows) > 1 else [BLUE]
     for i, (count, shade) in enumerate(zip(counts, shades, strict=True)):
         base = step * (len(rows) - 1 - i)

@@ -101,19 +101,24 @@ def layer_values(source: Any, part: str = "activation") -> dict[str, Array]:
     return found
 
 
-def moments(source: Any, part: str) -> dict[str, dict[str, Array]]:
-    """The same at several moments, by what they are called: from a mapping of sources, or a `WeightPath`; at "" alone
-    from a single source."""
-    if isinstance(source, Mapping) and source and all(isinstance(one, (Mapping, Trace)) for one in source.values()):
-        return {str(when): layer_values(one, part) for when, one in source.items()}
-    if hasattr(source, "steps") and hasattr(source, "weights"):
-        labels = [f"{layer.name}/{one.name}" for layer in source.model.layers for one in layer.variables]
-        pairs = zip(source.steps, source.weights, strict=True)
+def moments(source: Any, part: str, most: int) -> dict[str, dict[str, Array]]:
+    """The same at several moments, by what they are called: from a mapping of sources, or a recording; at "" alone from
+    a single source. Of more than `most` moments as many as are spread evenly."""
+    recording = getattr(source, "recording", source)
+    if hasattr(recording, "at") and hasattr(recording, "steps"):
+        chosen = [recording.at(step) for step in _spread(recording.steps, most)]
         return {
-            str(step): {name: one for name, one in zip(labels, weights, strict=True) if one.ndim > 1}
-            for step, weights in pairs
+            f"step {one.step:,}": layer_values(one.model if part == "weights" else one.trace, part) for one in chosen
         }
+    if isinstance(source, Mapping) and source and all(isinstance(one, (Mapping, Trace)) for one in source.values()):
+        return {str(when): layer_values(source[when], part) for when in _spread(list(source), most)}
     return {"": layer_values(source, part)}
+
+
+def _spread(places: list[Any], most: int) -> list[Any]:
+    if len(places) <= most:
+        return places
+    return [places[i] for i in numpy.linspace(0, len(places) - 1, most).round().astype(int)]
 
 
 def layer_value(source: Any, layer: str | None, part: str, ranks: Sequence[int], shape: str) -> tuple[Array, str]:

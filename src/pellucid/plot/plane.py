@@ -84,9 +84,15 @@ def put(model: Any, vector: Array) -> None:
         at += variable.value.size
 
 
+def steps_of(path: Any) -> list[Any]:
+    """The weights along a path: those of a `Recorder` or its recording, or the list itself."""
+    recording = getattr(path, "recording", path)
+    return list(getattr(recording, "weights", recording))
+
+
 def vectors(model: Any, path: Any) -> Array:
-    """A run's weights as [steps, weights]: from a `WeightPath`, a list of `get_weights()`, or a list of vectors."""
-    listed = list(getattr(path, "weights", path))
+    """A run's weights as [steps, weights]: from a recording, a list of `get_weights()`, or a list of vectors."""
+    listed = steps_of(path)
     trainable = {id(one) for one in model.trainable_variables}
     kept = [id(one) in trainable for one in model.variables]
     rows = []

@@ -38,7 +38,7 @@ def loss_surface(
     from the weights that the model has, as long, filter by filter, as these (drawn from `seed`); or "path": the plane
     in which the path spreads most. Without it: the two weights of a model that has two, else "path" where there is
     one, else "random".
-    `path`: the weights of a run, from `callbacks.WeightPath`, as a list of `get_weights()` or of vectors; outside the
+    `path`: the weights of a run, from a `callbacks.Recorder`, as a list of `get_weights()` or of vectors; outside the
     plane, its nearest points are drawn. `kind`: "contour" or "3d". `span`: how far to look on each side, in the unit of
     the directions. `points`: on each side of the grid; the loss is computed `points`² times.
     Raises `StateError` for a model without a loss, `UnknownNameError` for a weight that there is not.
@@ -80,7 +80,7 @@ def paraboloid(
 
     The mean squared error of the examples is L(w, b) = w²·mean x² + 2·w·b·mean x + b² - 2·w·mean xy - 2·b·mean y +
     mean y². Its bottom is the least squares line. `x`, `y`: [rows] or [rows, 1]. `path`: w and b step by step,
-    [steps, 2], a `callbacks.WeightPath`, or a list of `get_weights()`. `kind`: "3d" or "contour".
+    [steps, 2], a `callbacks.Recorder`, or a list of `get_weights()`. `kind`: "3d" or "contour".
 
     >>> paraboloid([0, 1, 2], [1, 3, 5]).get_title("left")
     'The bottom of the bowl: w = 2, b = 1, loss 0'
@@ -94,8 +94,8 @@ def paraboloid(
     bottom = numpy.linalg.lstsq(line, wanted, rcond=None)[0]
     run = None
     if path is not None:
-        steps = list(getattr(path, "weights", path))
-        run = numbers([numpy.concatenate([numpy.ravel(part) for part in step]) for step in steps], "path", 2)
+        parts = [[numpy.ravel(part) for part in step] for step in planes.steps_of(path)]
+        run = numbers([numpy.concatenate(step) for step in parts], "path", 2)
         if run.shape[1] != 2:
             raise ArgumentError(
                 f"a linear unit has one weight and one bias; the path has {run.shape[1]} numbers a step"
@@ -135,7 +135,7 @@ def _plane(model: Any, directions: str | Sequence[str] | None, steps: Array | No
     if one_of("kind of directions", directions, DIRECTIONS) == "random":
         return planes.random(model, seed)
     if steps is None:
-        raise ArgumentError("directions='path' needs a path: fit with callbacks.WeightPath() and give path=that")
+        raise ArgumentError("directions='path' needs a path: fit with callbacks.Recorder() and give path=that")
     return planes.of_paths([steps])
 
 

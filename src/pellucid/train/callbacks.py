@@ -31,7 +31,6 @@ __all__ = [
     "ModelCheckpoint",
     "ReduceLROnPlateau",
     "StopAt",
-    "WeightPath",
 ]
 
 
@@ -384,59 +383,6 @@ class CSVLogger(Callback):
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-class WeightPath(Callback):
-    """Keep the weights along the way, for `pellucid.plot.loss_surface(…, path=…)`.
-
-    `weights` has them at the start and after each epoch (or each step, with `every="step"`), as `get_weights()` gives
-    them, and `steps` after how many epochs or steps that was. At most `limit` are kept: where there are more, every
-    second one is let go, and from then on half as many are taken. The last one always stays.
-
-    >>> WeightPath(limit=100).weights
-    []
-    """
-
-    def __init__(self, every: str = "epoch", limit: int = 200) -> None:
-        if every not in ("epoch", "step"):
-            raise ArgumentError(f"WeightPath: every must be 'epoch' or 'step', got {every!r}")
-        if limit < 3:
-            raise ArgumentError(f"WeightPath: limit must be at least 3, got {limit}")
-        self.every, self.limit = every, limit
-        self._forget()
-
-    @property
-    def watches_batches(self) -> bool:
-        return self.every == "step"
-
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._forget()
-        self._keep()
-
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        self._done += 1
-        if self._done % self._stride == 0:
-            self._keep()
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        if self.every == "epoch":
-            self.on_train_batch_end(epoch)
-
-    def on_train_end(self, logs: Logs | None = None) -> None:
-        if self.steps[-1] != self._done:
-            self._keep()
-
-    def _forget(self) -> None:
-        self.weights: list[list[numpy.ndarray]] = []
-        self.steps: list[int] = []
-        self._done, self._stride = 0, 1
-
-    def _keep(self) -> None:
-        if len(self.steps) >= self.limit:
-            del self.weights[1::2], self.steps[1::2]
-            self._stride *= 2
-        self.weights.append(self.model.get_weights())
-        self.steps.append(self._done)
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:

@@ -144,6 +144,11 @@ class Recording:
         """The steps that are kept."""
         return [frame.step for frame in self.frames.kept]
 
+    @property
+    def weights(self) -> list[list[numpy.ndarray]]:
+        """The weights at each of `steps`, as `get_weights()` gives them: the way that `plot.loss_surface` draws."""
+        return [self.frames.weights.unpack(frame.weights, frame.half) for frame in self.frames.kept]
+
     def at(self, step: int) -> Moment:
         """The kept step nearest to a step, with a model of its own."""
         frame = self._nearest(step)
