@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from pellucid.train.tabular import TableModel
 
 _NETWORK_ROWS = 1_024  # on which a network is opened: enough to hear a unit that speaks for 1 % of all rows
-_NUMBERS = 1 << 24  # of those rows in a single layer's output; larger networks are opened on fewer rows
+_NUMBERS = 1 << 22  # of those rows in a single layer's output; larger networks are opened on fewer rows
 _FEWEST_ROWS = 8
-_LOSS_ROWS = 4_096
+_LOSS_ROWS = 4_096  # on which the loss is measured
 _TWIN_NUMBERS = 1 << 27  # numbers in the training rows, among which twins are looked up
 _TRIAL_EPOCHS = 12  # of the default network on at most 20,000 rows: some seconds
 
@@ -98,8 +98,10 @@ def _examine_training(
         return findings, []
     probe = probe_of(model, examples, columns)
     findings += NETWORK.examine(probe.look(model.steps_trained > 0, guess(model, examples)))
-    now = _loss(model, *_some(model, examples, sample(examples.rows, _LOSS_ROWS)))
-    course = _course_view(model, examples, now, None if held is None else _loss(model, *held))
+    most = min(_LOSS_ROWS, 4 * probe.rows)
+    now = _loss(model, *_some(model, examples, sample(examples.rows, most)))
+    held_now = None if held is None else _loss(model, *_part(held, most))
+    course = _course_view(model, examples, now, held_now)
     findings += COURSE.examine(course)
     seen = f"training: {len(course.losses):,} epochs" if course.losses else "training: none yet"
     return findings, [f"network: {model.count_params():,} weights, on {probe.rows:,} of the rows", seen]
@@ -264,6 +266,16 @@ def _held_out(validation_data: Any, left: list[str]) -> tuple[Any, Any] | None:
         left.append("validation data: they come in batches; give (x, y) as arrays")
         return None
     raise ArgumentError("validation_data must be (x, y) or (x, y, sample_weight)")
+
+
+def _part(held: tuple[Any, Any], most: int) -> tuple[Any, Any]:
+    """At most so many of the held-out rows."""
+    parts = []
+    for given in held:
+        arrays, _ = _raw(given, "validation data")
+        rows = sample(len(next(iter(arrays.values()))), most)
+        parts.append(_as_given(given, {name: one[rows] for name, one in arrays.items()}))
+    return parts[0], parts[1]
 
 
 def _loss(model: Model, x: Any, y: Any) -> float | None:
