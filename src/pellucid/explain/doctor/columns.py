@@ -24,6 +24,7 @@ _EACH = 10  # rows per category, so that a category does not fit its class by ha
 _RARE = 0.1  # of an even share: in two classes 5 %, where guessing "always the other" is 95 % right
 _ROWS_PER_CLASS = 20
 _REPEATED = 0.02  # of the held-out rows: enough to move an accuracy by what people report
+_CORRELATED = 10.0  # rows whose columns go together agree by chance so many times as often as was reckoned
 _FEWEST_TWINS = 3
 
 
@@ -292,14 +293,17 @@ def imbalance(fault: Fault, data: DataView) -> Iterator[Finding]:
 )
 def twins(fault: Fault, data: DataView) -> Iterator[Finding]:
     found = data.twins
-    if found is None or not found.varied or found.twins < max(_FEWEST_TWINS, _REPEATED * found.rows):
+    if found is None:
+        return
+    usual = _REPEATED + _CORRELATED * found.by_chance
+    if found.twins < max(_FEWEST_TWINS, usual * found.rows):
         return
     part = found.twins / found.rows
     held = f"{found.twins:,} of {found.rows:,} rows ({share(part)})"
     yield fault.found(
         "the table" if found.within else "training and validation data",
         f"{held} stand in the table a second time" if found.within else f"{held} held out are training rows, too",
-        twins=found.twins, rows=found.rows, share=part,
+        twins=found.twins, rows=found.rows, share=part, by_chance=found.by_chance,
     )  # fmt: skip
 
 

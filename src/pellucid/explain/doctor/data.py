@@ -18,6 +18,7 @@ ROWS = 20_000  # that are looked at: shares of one in a thousand are known to a 
 FIELD = 64  # unnamed columns from which on they are one field, such as pixels, and no column is judged by itself
 LARGEST = float(numpy.finfo(numpy.float32).max)
 _CHUNK = 1 << 22  # numbers that are tested for being finite at a time
+_NEVER = 1e-6
 _HELD = 2_000  # rows of the held-out part that are looked up in the other: a share of 2 % is 40 of them
 
 
@@ -65,7 +66,7 @@ class Twins:
 
     rows: int
     twins: int
-    varied: bool  # values vary so much that equal rows are no chance
+    by_chance: float  # the share to be expected where columns have nothing to do with each other
     within: bool = False
 
 
@@ -123,7 +124,7 @@ def twins_of(part: Sequence[Array], other: Sequence[Array]) -> Twins:
     chosen = sample(len(part[0]), _HELD)
     known = set(_fingerprints(other, numpy.arange(len(other[0]))))
     found = sum(one in known for one in _fingerprints(part, chosen))
-    return Twins(len(chosen), found, _varied(other))
+    return Twins(len(chosen), found, _by_chance(other))
 
 
 def repeats_in(columns: Sequence[Array]) -> Twins:
@@ -131,7 +132,7 @@ def repeats_in(columns: Sequence[Array]) -> Twins:
     rows = len(columns[0])
     chosen = sample(rows)
     distinct = len(set(_fingerprints(columns, chosen)))
-    return Twins(len(chosen), len(chosen) - distinct, _varied(columns), within=True)
+    return Twins(len(chosen), len(chosen) - distinct, _by_chance(columns), within=True)
 
 
 def _fingerprints(arrays: Sequence[Array], rows: Array) -> list[int]:
@@ -139,19 +140,21 @@ def _fingerprints(arrays: Sequence[Array], rows: Array) -> list[int]:
     return [hash(b"".join(one[row].tobytes() for one in flat)) for row in rows]
 
 
-_MANY = 20  # columns that vary: rows that agree in all of them by chance are rare even where each has few values
-_OWN = 0.1  # distinct values per distinct row in some column: as good as a number of its own for each row
+def _by_chance(arrays: Sequence[Array]) -> float:
+    """The share of rows that agree with another in every column, if columns were independent: 1 - exp(-n·q).
 
-
-def _varied(arrays: Sequence[Array]) -> bool:
-    """Whether rows are so varied that two are not equal by chance; a few categories would be."""
+    q, the chance that two rows agree, is the product over columns of Σ c(c - 1) / (m(m - 1)) for values that stand c
+    times among m rows.
+    """
     rows = sample(len(arrays[0]), _HELD)
-    flat = numpy.concatenate([array[rows].reshape(len(rows), -1) for array in arrays], axis=1)
-    varying = flat[:, (flat != flat[:1]).any(axis=0)]
-    if varying.shape[1] >= _MANY:
-        return True
-    distinct_rows = len(numpy.unique(flat, axis=0))
-    return any(len(numpy.unique(column)) > _OWN * distinct_rows for column in varying.T) and distinct_rows >= _MANY
+    agree = float(len(arrays[0]))
+    for array in arrays:
+        for column in array[rows].reshape(len(rows), -1).T:
+            _, counts = numpy.unique(column, return_counts=True)
+            agree *= float((counts * (counts - 1)).sum() / max(len(rows) * (len(rows) - 1), 1))
+            if agree < _NEVER:
+                return 0.0
+    return float(-numpy.expm1(-agree))
 
 
 # Tables
