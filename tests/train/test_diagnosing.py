@@ -394,7 +394,7 @@ def test_large_data_are_sampled() -> None:
 def test_rows_of_few_categories_are_alike_by_chance() -> None:
     draw = np.random.default_rng(0)
     x = np.stack([draw.integers(0, size, 800) for size in (3, 2, 4, 30)], axis=1).astype(np.float32) / 10
-    y = x[:, 0] + x[:, 1] * x[:, 2] + draw.normal(size=800)
+    y = 10 * x[:, 0] + 100 * x[:, 1] * x[:, 2] + 0.3 * draw.normal(size=800)
     model = fit(network(), x, y)
     assert model.diagnose(x[:600], y[:600], (x[600:], y[600:])).codes == []
     assert (x[600:, None] == x[None, :600]).all(axis=2).any(axis=1).mean() > 0.5  # though most stand on both sides
