@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import pellucid
+from pellucid import ops
 from pellucid.errors import ArgumentError
 from pellucid.explain.colours import HIDDEN, INPUT, NEGATIVE, OUTPUT, POSITIVE
 from pellucid.layers import (
@@ -28,6 +29,7 @@ from pellucid.layers import (
     Input,
     MaxPooling2D,
     MultiHeadAttention,
+    Multiply,
     ReLU,
     TokenAndPositionEmbedding,
     TransformerDecoder,
@@ -189,9 +191,40 @@ def test_a_language_model_is_drawn() -> None:
     ids = Input((8,), dtype="int32")
     x = TransformerDecoder(32, 4, normalize_first=True)(TokenAndPositionEmbedding(20, 8, 16)(ids))
     model = pellucid.Model(ids, Dense(20)(x))
-    texts = [label.text for label in shapes(model.diagram(x=np.arange(8)[None]), Label)]
+    diagram = model.diagram(x=np.arange(8)[None])
+    assert sum("looks at" in picture.tip for picture in shapes(diagram, Image)) == 4
+    texts = [label.text for label in shapes(diagram, Label)]
     assert "causal self-attention" in texts
     assert "20 × 16 and 8 × 16" in texts
+
+
+def test_outputs_that_are_not_shown_have_no_connections_of_their_own() -> None:
+    x = Input((5, 4))
+    _, _, memory = LSTM(3, return_state=True)(x)
+    model = pellucid.Model(x, Dense(2)(memory))
+    diagram = model.diagram(x=np.ones((1, 5, 4), np.float32), show="contributions")
+    assert not [tip for tip in tips(diagram) if "kernel" in tip]
+
+
+def test_networks_of_every_shape_are_drawn() -> None:
+    draw = np.random.default_rng(0)
+    a = Input((4,))
+    shared = Dense(3, "relu")
+    inner = pellucid.Model(a, Dense(2)(Dense(3)(a)), name="inner")
+    b, c = Input((4,)), Input((4,))
+    hidden = Dense(4)(c)
+    models = {
+        "nothing": pellucid.Model(a, a),
+        "activation": pellucid.Model(a, ReLU()(a)),
+        "shared": pellucid.Model(a, Dense(1)(Multiply()([shared(a), shared(Dense(4)(a))]))),
+        "nested": pellucid.Model(b, Dense(1)(inner(b))),
+        "operations": pellucid.Model(c, Dense(1)(ops.tanh(hidden) + hidden * 2.0)),
+        "deep": pellucid.Sequential([Input((4,)), *(Dense(4, "relu") for _ in range(12))]),
+    }
+    for name, model in models.items():
+        diagram = model.diagram(x=draw.random((2, 4), np.float32), show="contributions", title=name)
+        assert parsed(diagram).findtext(f"{SVG}title") == name
+        assert diagram.sheet.width < 6000
 
 
 # The file

@@ -134,6 +134,13 @@ def _side(length: int) -> float:
     return min(24.0 + 13.0 * math.sqrt(length), 130.0)
 
 
+def _beside_largest(scores: numpy.ndarray) -> numpy.ndarray:
+    """The scores of each query beside its largest: the first queries have few keys, and all their weight on these."""
+    largest = scores.max(axis=-1, keepdims=True)
+    result: numpy.ndarray = scores / numpy.where(largest > 0, largest, 1.0)
+    return result
+
+
 def _small(values: numpy.ndarray) -> numpy.ndarray:
     """A picture of at most 48 × 48 numbers, thinned evenly."""
     picks = [numpy.linspace(0, length - 1, min(length, _PIXELS)).round().astype(int) for length in values.shape]
@@ -223,22 +230,27 @@ def _attention(item: Item, colour: str) -> Block:
 def _transformer(item: Item, colour: str) -> Block:
     """Attention, then a network at each place; around both the values as they were are added."""
     layer: Any = item.layer
+    scores = item.numbers.inside.get(item.name)
+    more = 0.0 if scores is None else 22.0  # room for a picture of each head's scores
     heads = int(getattr(layer, "num_heads", 1))
     parts = (
         (TRANSFORMER[item.kind], f"{heads} head{'s' * (heads != 1)}"),
         ("feed-forward", f"{getattr(layer, 'intermediate_dim', '')} units"),
     )
     width, half, norm, each, space = 172.0, 64.0, 15.0, 34.0, 5.0
-    height = 2 * (norm + each + 2 * space + 34) + 16
+    height = 2 * (norm + each + 2 * space + 34) + 16 + more
     x, y = 14.0, -height / 2 + 22
     shapes: list[Shape] = [Box(-width / 2, -height / 2, width, height, colour, 0.06, 12)]
     for name, size in parts:
         begin, side = y - 11, x - half - 12
         for text in ("norm", name) if getattr(layer, "normalize_first", False) else (name, "norm"):
-            tall = norm if text == "norm" else each
+            attends = scores is not None and text == TRANSFORMER[item.kind]
+            tall = norm if text == "norm" else each + more if attends else each
             shapes.append(Box(x - half, y, 2 * half, tall, colour, 0.1 if text == "norm" else 0.24, 6, ground=True))
             shapes.append(Label(x, y + (tall / 2 if text == "norm" else 11), text, 10, bold=text != "norm"))
-            if text != "norm":
+            if attends:
+                shapes += _small_heads(item, scores, x, y + 20, colour)
+            elif text != "norm":
                 shapes.append(Label(x, y + 24, size, 9.5, "muted"))
             y += tall + space
         y += 7
@@ -246,6 +258,18 @@ def _transformer(item: Item, colour: str) -> Block:
         shapes += [Circle(x, y, 7, ZERO, 0.1), Label(x, y, "+", 11, bold=True)]
         y += 27
     return Block(width, height, tuple(shapes))
+
+
+def _small_heads(item: Item, scores: Any, x: float, y: float, colour: str) -> list[Shape]:
+    """The scores of up to four heads in a row: queries downwards, keys to the right."""
+    shapes: list[Shape] = []
+    shown, side = min(len(scores), 4), 28.0
+    for i in range(shown):
+        left = x + (i - shown / 2) * (side + 2.5)
+        tip = f"head {i} of {item.name}: which place (down) looks at which (across)"
+        shapes.append(Box(left, y, side, side, colour, 0.0, 1, 0.8, True))
+        shapes.append(Image(left, y, side, side, _small(_beside_largest(scores[i])), colour, tip, f"m:{item.name}:{i}"))
+    return shapes
 
 
 def _heads(item: Item, colour: str, heads: int) -> Block:
@@ -265,7 +289,7 @@ def _heads(item: Item, colour: str, heads: int) -> Block:
                     y,
                     side,
                     side,
-                    _small(unit_range(weights[i])),
+                    _small(_beside_largest(weights[i])),
                     colour,
                     f"head {i} of {item.name}",
                     f"m:{item.name}:{i}",

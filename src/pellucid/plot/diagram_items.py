@@ -57,6 +57,7 @@ class Item:
     quiet: list[tuple[str, str]] = field(default_factory=list)  # name of each layer taken in, and what it does
     is_output: bool = False
     labels: Sequence[str] = ()
+    direct: bool = True  # whether it takes the values that the item before it shows, and not other outputs of it
     shown: Sequence[int] = ()  # which of its neurons or maps are drawn, where that is given
 
     @property
@@ -91,7 +92,7 @@ class Item:
     @property
     def kernel(self) -> numpy.ndarray | None:
         """The weights between a vector and this one, [inputs, units]."""
-        if self.kind != "Dense" or not self.is_vector or self.layer is None:
+        if self.kind != "Dense" or not self.is_vector or not self.direct or self.layer is None:
             return None
         kernel: Any = getattr(self.layer, "kernel", None)
         return None if kernel is None else kernel.value
@@ -114,6 +115,7 @@ class Item:
 def items_of(network: Network, numbers: Numbers, names: Mapping[str, Sequence[str]]) -> list[Item]:
     """The items of a network, inputs first; `names` has labels for the elements of inputs and layers."""
     made: dict[Tensor, Item] = {}
+    firsts: dict[Tensor, bool] = {}  # whether a value is the first output of its layer
     users = _users(network)
     items: list[Item] = []
     for value, name in zip(network.inputs, network.input_names, strict=True):
@@ -131,15 +133,17 @@ def items_of(network: Network, numbers: Numbers, names: Mapping[str, Sequence[st
         output = step.outputs[0]
         kind = type(layer).__name__ if layer is not None else name_of(step).capitalize()
         item = Item(name, kind, output.shape[1:], layer, before, numbers, labels=names.get(name, ()))
+        item.direct = all(firsts.get(value, True) for value in step.inputs)
         given = step.inputs[0]
         alone = len(step.inputs) == 1 and given in made and users.get(given, 0) == 1
-        if alone and _is_quiet(item) and not before[0].is_input and given not in network.outputs:
+        if alone and item.direct and _is_quiet(item) and not before[0].is_input and given not in network.outputs:
             before[0].quiet.append((name, _quietly(item)))
             before[0].labels = item.labels or before[0].labels
             item = before[0]
         else:
             items.append(item)
         made.update(dict.fromkeys(step.outputs, item))
+        firsts.update((value, value is output) for value in step.outputs)
     for value in network.outputs:
         made[value].is_output = True
     return items

@@ -32,7 +32,7 @@ def links(
         source, target = parts[i], parts[j]
         (x0, y0), (x1, y1) = layout.places[i], layout.places[j]
         route = layout.routes[i, j]
-        if source.column and target.column and not target.block and not route:
+        if source.column and target.column and target.item.direct and not target.block and not route:
             some, more = connections(source.column, target.column,
                                      (source.column_x(x0), y0, target.column_x(x1), y1), show)  # fmt: skip
             lines += some

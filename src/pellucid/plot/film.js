@@ -71,7 +71,7 @@ function network() {
 
 // The loss: a click or a drag on it scrubs
 function loss() {
-  const width = 460, height = 230, left = 52, right = 12, top = 12, bottom = 30;
+  const width = film.answers ? 460 : 980, height = 230, left = 52, right = 12, top = 12, bottom = 30;
   const svg = picture(document.getElementById("loss"), width, height, "Loss over training");
   const known = film.losses.map((value, i) => [film.steps[i], value]).filter(pair => pair[1] !== null);
   const all = known.concat(film.validation);
@@ -220,7 +220,8 @@ function curve(found, place) {
 
 function examples(found, place) {
   const [rows, outputs] = found.shape, values = words(found.values), reach = found.to - found.from || 1;
-  const low = Math.min(found.from, 0), high = Math.max(found.to, 0), whole = high - low || 1;
+  const single = outputs === 1, truths = single ? found.truths.map(Number) : [];
+  const low = Math.min(found.from, 0, ...truths), high = Math.max(found.to, 0, ...truths), whole = high - low || 1;
   const bars = [];
   for (let row = 0; row < rows; row++) {
     const line = document.createElement("div");
@@ -234,25 +235,47 @@ function examples(found, place) {
     }
     const truth = document.createElement("span");
     truth.className = "truth";
-    truth.textContent = found.truths[row] === undefined ? `example ${row}` : `true: ${found.truths[row]}`;
+    truth.textContent = found.truths[row] === undefined ? `example ${row}` : `true: ${single ? short(truths[row]) : found.truths[row]}`;
     line.append(truth);
+    if (single) { bars.push(lying(line, row, truths[row])); continue; }
     const width = 300, height = 58, each = width / outputs, svg = picture(line, width, height, `Outputs for example ${row}`);
     const zero = 44 - 42 * (0 - low) / whole;
     make(svg, "path", {class: "axis", d: `M0 ${zero}H${width}`});
     for (let i = 0; i < outputs; i++) {
       const right = found.names[i] === found.truths[row];
-      bars.push([make(svg, "rect", {x: i * each + each * 0.12, width: each * 0.76, rx: 1.5, fill: right ? film.classes[2] : film.positive,
-        "fill-opacity": right || outputs === 1 ? 0.95 : 0.55}), row * outputs + i, zero]);
+      bars.push(standing(make(svg, "rect", {x: i * each + each * 0.12, width: each * 0.76, rx: 1.5, fill: right ? film.classes[2] : film.positive,
+        "fill-opacity": right ? 0.95 : 0.55}), row * outputs + i, zero));
       if (outputs <= 12) make(svg, "text", {x: (i + 0.5) * each, y: 56, "text-anchor": "middle"}, found.names[i].slice(0, Math.max(2, Math.floor(each / 7))));
     }
   }
-  return moment => {
-    for (const [bar, at, zero] of bars) {
-      const value = found.from + values[moment * rows * outputs + at] / 65535 * reach, tall = 42 * Math.abs(value) / whole;
+  return moment => bars.forEach(bar => bar(moment));
+
+  function answer(moment, at) { return found.from + values[moment * rows * outputs + at] / 65535 * reach; }
+
+  // One bar of several: upwards where positive
+  function standing(bar, at, zero) {
+    return moment => {
+      const value = answer(moment, at), tall = 42 * Math.abs(value) / whole;
       bar.setAttribute("y", (value >= 0 ? zero - tall : zero).toFixed(1));
       bar.setAttribute("height", Math.max(tall, 0.5).toFixed(1));
-    }
-  };
+    };
+  }
+
+  // A number alone: a bar to the right where positive, a mark where the true number is
+  function lying(line, row, truth) {
+    const width = 300, height = 30, room = 56, x = value => 4 + (width - room - 8) * (value - low) / whole;
+    const svg = picture(line, width, height, `Output for example ${row}`);
+    make(svg, "path", {class: "axis", d: `M${x(0)} 2V28`});
+    const bar = make(svg, "rect", {y: 8, height: 14, rx: 2, fill: film.positive, "fill-opacity": 0.85});
+    if (truth !== undefined) make(svg, "path", {d: `M${x(truth)} 3V27`, stroke: film.classes[2], "stroke-width": 3});
+    const text = make(svg, "text", {x: width, y: 19, "text-anchor": "end"});
+    return moment => {
+      const value = answer(moment, row);
+      bar.setAttribute("x", Math.min(x(0), x(value)).toFixed(1));
+      bar.setAttribute("width", Math.max(Math.abs(x(value) - x(0)), 0.5).toFixed(1));
+      text.textContent = short(value);
+    };
+  }
 }
 
 // Scrubbing and playing

@@ -8,6 +8,7 @@ from typing import Any
 import numpy
 
 from pellucid.explain.colours import INPUT
+from pellucid.explain.numbers import number
 from pellucid.plot.diagram import draw as draw_diagram
 from pellucid.plot.diagram import numbers_of
 from pellucid.plot.diagram_items import Numbers
@@ -29,23 +30,22 @@ def film_of(recording: Recording) -> Film:
     """The film of a recording, at most 120 moments of it."""
     kept = recording.frames.kept
     examples = recording.examples
-    image = examples is not None and any(array.ndim > 2 for array in examples.inputs)
-    most = _PICTURED if image else _MOMENTS
+    model = recording.restore(kept[-1].step)
+    last = draw_diagram(model, _numbers(model, examples))
+    most = _PICTURED if any(isinstance(shape, Image) for shape in last.sheet.shapes) else _MOMENTS
     moments = [int(i) for i in numpy.unique(numpy.linspace(0, len(kept) - 1, min(len(kept), most)).round())]
     steps = [kept[i].step for i in moments]
-    model = recording.restore(steps[-1])
-    shown = draw_diagram(model, _numbers(model, examples)).shown
     asked = _asked(model, examples)
     sheets, weights, answers = [], [], []
     for step in steps:
         model.set_weights(recording.at(step).model.get_weights())
-        sheets.append(draw_diagram(model, _numbers(model, examples), shown=shown).sheet)
+        sheets.append(draw_diagram(model, _numbers(model, examples), shown=last.shown).sheet)
         weights.append([one.value.copy() for one in model.variables])
         if asked is not None:
             answers.append(numpy.asarray(model.predict(asked.inputs)))
     return Film(
-        f"How {model.name} was trained",
-        f"{len(steps)} moments of {steps[-1] - steps[0]:,} steps. {recording.text().splitlines()[-1].capitalize()}.",
+        f"Training of {model.name}",
+        _summary(recording, len(steps)),
         tuple(steps),
         tuple(kept[i].loss for i in moments),
         tuple((epoch.step, epoch.figures["val_loss"]) for epoch in recording.epochs if "val_loss" in epoch.figures),
@@ -53,6 +53,13 @@ def film_of(recording: Recording) -> Film:
         tuple(_histograms(weight_names(model), weights)),
         None if asked is None else asked.answers(numpy.stack(answers)),
     )
+
+
+def _summary(recording: Recording, moments: int) -> str:
+    kept = recording.frames.kept
+    losses = [frame.loss for frame in kept if frame.loss is not None]
+    course = f" The loss went from {number(losses[0])} to {number(losses[-1])}." if losses else ""
+    return f"{kept[-1].step - kept[0].step:,} steps, shown at {moments} moments.{course}"
 
 
 def _numbers(model: Model, examples: Examples | None) -> Numbers:

@@ -74,7 +74,8 @@ class Glass:
         from pellucid.plot.diagram_items import Numbers
 
         traced = self.trace(x, y) if trace is None and x is not None else trace
-        return draw(cast("Model", self), numbers_of(traced, row) if traced else Numbers(), show, names, title)
+        numbers = Numbers() if traced is None else numbers_of(traced, row)
+        return draw(cast("Model", self), numbers, show, names, title)
 
     def explain_step(
         self,
