@@ -112,6 +112,7 @@ def test_a_sequence_is_explained_at_its_last_step_unless_told() -> None:
     x = numpy.array([[1, 2, 3, 4, 5]], "int32")
     expected = model.predict(x)[0]
     why = model.why(x)
+    assert model.why(x, output=2, classes=list("ab cdefg")).what == "the probability of '␣' at step 4"
     assert why.prediction == pytest.approx(expected[4].max(), rel=1e-5)
     assert why.what == f"the probability of class {expected[4].argmax()} at step 4"
     early = model.why(x, output=(1, 3))

@@ -215,10 +215,21 @@ def _words(network: Network, place: int, at: Sequence[int], size: int, classes: 
     if size == 1:
         words = f"the probability of {name}" if chance else name
     elif classes is not None and len(classes) == size:
-        words = f"the probability of {classes[at[-1]]}" if chance else str(classes[at[-1]])
+        shown = str(classes[at[-1]])
+        shown = shown if len(shown.strip()) > 1 else f"'{visible(shown)}'"  # letters and blanks would go unseen
+        words = f"the probability of {shown}" if chance else f"the output for {shown}"
     else:
         words = f"the probability of class {at[-1]}" if chance else f"{name}[{at[-1]}]"
     return words + (f" at step {', '.join(map(str, at[:-1]))}" if len(at) > 1 else "")
+
+
+def visible(token: str) -> str:
+    """A token with its white space as signs.
+
+    >>> visible("to be"), visible("\\n"), visible("")
+    ('to␣be', '↵', '␣')
+    """
+    return token.replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥") or "␣"
 
 
 def as_fed(network: Network, arrays: Arrays) -> Arrays:

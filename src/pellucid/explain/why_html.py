@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pellucid.explain.colours import NEGATIVE, POSITIVE
 from pellucid.explain.page import escape, table
 from pellucid.explain.pixels import gray, overlay, picture
-from pellucid.explain.why import Share, Why
+from pellucid.explain.why import Share, Why, visible
 from pellucid.explain.why_text import closing, largest, regions, rounded, signed
 
 _SHOWN = 24
@@ -64,10 +64,10 @@ def _tokens(share: Share) -> str:
         colour = POSITIVE if value > 0 else NEGATIVE
         strength = round(62 * (abs(value) / most) ** 0.8)
         style = f"background:color-mix(in srgb,{colour} {strength}%,transparent);padding:.1em .28em;border-radius:4px"
-        words.append(f'<span style="{style}" title="{escape(signed(value))}">{escape(label or "␣")}</span>')
+        words.append(f'<span style="{style}" title="{escape(signed(value))}">{escape(visible(label))}</span>')
     ranked, _, _ = largest(share, 10)
     rows: list[tuple[str, float, Sequence[str]]] = [
-        (share.labels[i] or "␣", float(share.contributions.ravel()[i]), [str(i)]) for i in ranked
+        (visible(share.labels[i]), float(share.contributions.ravel()[i]), [str(i)]) for i in ranked
     ]
     text = f'<p style="font-size:1.15rem;line-height:2.1">{" ".join(words)}</p>'
     return f"{text}\n{legend()}\n{bars(rows, ['token', 'place', 'contribution'])}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy
 
 from pellucid.explain.numbers import columns, number
-from pellucid.explain.why import Share, Why
+from pellucid.explain.why import Share, Why, visible
 
 _SHOWN = 12
 _BLOCKS = 7  # of a picture, along its longer side
@@ -92,7 +92,7 @@ def _share(share: Share) -> str:
 
 
 def _name(share: Share, place: int) -> str:
-    return f"{share.labels[place]} ({place})" if share.form == "tokens" else share.labels[place]
+    return f"{visible(share.labels[place])} ({place})" if share.form == "tokens" else share.labels[place]
 
 
 def _cell(cells: Sequence[str], place: int) -> str:

@@ -11,6 +11,7 @@ from pellucid.explain.colours import sign_colour
 from pellucid.explain.grad_cam import warm
 from pellucid.explain.numbers import number
 from pellucid.explain.pixels import overlay
+from pellucid.explain.why import visible
 from pellucid.explain.why_text import largest, rounded, signed
 from pellucid.plot.figure import BLUE, GREY, ORANGE, Axes, axes, bare, dress, styled
 
@@ -53,7 +54,9 @@ def contributions(why: Why, ax: Axes | None = None, input: str | None = None) ->
         dress(ax, f"{why.what}: {rounded(why.prediction)}", f"step; {_start(why)}", "contribution")
         return ax
     places, rest, others = largest(share, _SHOWN)
-    names = [f"{share.labels[i]} = {share.shown[i]}" if share.form == "columns" else share.labels[i] for i in places]
+    names = [
+        f"{share.labels[i]} = {share.shown[i]}" if share.form == "columns" else visible(share.labels[i]) for i in places
+    ]
     values = [float(share.contributions.ravel()[i]) for i in places]
     if rest:
         names, values = [*names, f"{others} others"], [*values, rest]
