@@ -160,3 +160,6 @@ def test_products_and_quotients_read_as_they_are_computed() -> None:
     assert LATEX.write(quotient) == r"\frac{a}{b}"
     assert MATHML.write(quotient, numbers=True).startswith("<mfrac><mrow><mn>6</mn></mrow>")
     assert multiply([a, Number(1.0), Number(1 / 3)]) == Quotient(2.0, a, Number(3.0))
+    assert TEXT.write(multiply([Number(1 / 3), Number(-2.0), a])) == "−2·a / 3"
+    assert TEXT.write(multiply([Number(0.5), divide(multiply([Number(2.0), a]), Number(3.0))])) == "a / 3"
+    assert TEXT.write(multiply([a, Number(0.1)])) == "0.1·a"

@@ -67,8 +67,8 @@ def test_adam_shows_its_running_averages() -> None:
     text = model.explain_step(X[:1], Y[:1], weight="w1").text()
     for line in (
         "correction_1 = 1 − 0.9^(steps + 1) = 1 − 0.9^(0 + 1) = 0.1",
-        "m′ = m + (∂L/∂w₁ − m)·0.1 = 0 + (",
-        "v′ = v + ((∂L/∂w₁)² − v)·0.001 = 0 + (",
+        "m′ = m + 0.1·(∂L/∂w₁ − m) = 0 + 0.1·(",
+        "v′ = v + 0.001·((∂L/∂w₁)² − v) = 0 + 0.001·(",
         "w₁′ = w₁ − m′·(η·√correction_2 / correction_1) / (√v′ + 1e-07)",
     ):
         assert line in text, line

@@ -74,6 +74,8 @@ class ChainRule:
 
     def _adjoint_term(self, term: Term, node: Node, source: Tensor) -> Expression:
         if isinstance(term, Element):
+            if term.number == 0.0 and self._carries(node.inputs[term.operand]):
+                return Number(0.0)
             return self._adjoint(node.inputs[term.operand], term.index, source, node)
         if isinstance(term, PlainNumber):
             return Number(term.value)

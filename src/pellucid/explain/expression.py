@@ -108,6 +108,7 @@ class Function(Expression):
 
 
 E = Number(math.e)
+_PLAIN = 1e6  # whole numbers below are divisors that can be put together
 
 
 def add(parts: Iterable[Expression]) -> Expression:
@@ -123,35 +124,53 @@ def add(parts: Iterable[Expression]) -> Expression:
 
 
 def multiply(parts: Iterable[Expression]) -> Expression:
-    """The product; plain ones are left out, a plain zero is all there is, signs come out."""
-    flat: list[Expression] = []
-    negative = False
-    for part in parts:
+    """The product; plain numbers are put together, signs and plain divisors come out, a plain zero is all there is."""
+    factors, number, divisor = _factors(parts)
+    if number == 0.0:
+        return Number(0.0)
+    if number < 0.0:
+        return negate(multiply([Number(-number), *factors, _inverse(divisor)]))
+    if number.is_integer():
+        shared = math.gcd(int(number), divisor)
+        number, divisor = number / shared, divisor // shared
+    kept = factors if number == 1.0 and factors else [Number(number), *factors]
+    top = kept[0] if len(kept) == 1 else Product(math.prod(part.value for part in kept), tuple(kept))
+    return top if divisor == 1 else Quotient(top.value / divisor, top, Number(float(divisor)))
+
+
+def _factors(parts: Iterable[Expression]) -> tuple[list[Expression], float, int]:
+    """The factors of a product that are not plain, the product of those that are, and a plain divisor: means are
+    sums / n, though they are computed as sums·(1/n)."""
+    factors: list[Expression] = []
+    number, divisor = 1.0, 1
+    stack = list(parts)[::-1]
+    while stack:
+        part = stack.pop()
         if isinstance(part, Negative):
-            negative, part = not negative, part.part
-        if isinstance(part, Number) and part.value == -1.0:
-            negative, part = not negative, Number(1.0)
-        flat.extend(part.parts if isinstance(part, Product) else [part])
-    kept = [part for part in flat if not (isinstance(part, Number) and part.value == 1.0)]
-    zero = next((part for part in kept if isinstance(part, Number) and part.value == 0.0), None)
-    if zero is not None:
-        return zero
-    if len(kept) < 2:
-        result = kept[0] if kept else Number(1.0)
-    else:
-        result = _shared_out(kept) or Product(math.prod(part.value for part in kept), tuple(kept))
-    return negate(result) if negative else result
+            number, part = -number, part.part
+        if isinstance(part, Product):
+            stack.extend(part.parts[::-1])
+        elif isinstance(part, Quotient) and isinstance(part.bottom, Number) and part.bottom.value.is_integer():
+            divisor *= int(part.bottom.value)
+            stack.append(part.top)
+        elif isinstance(part, Number):
+            count = _whole_inverse(part.value)
+            divisor, number = (divisor * count, number) if count else (divisor, number * part.value)
+        else:
+            factors.append(part)
+    return factors, number, divisor
 
 
-def _shared_out(parts: list[Expression]) -> Expression | None:
-    """A product with 1/n as x/n, as means are written, unless n is a power of ten."""
-    for place, part in enumerate(parts):
-        if isinstance(part, Number) and 0.0 < part.value < 1.0:
-            count = round(1.0 / part.value)
-            if math.isclose(count * part.value, 1.0, rel_tol=1e-6) and not math.log10(count).is_integer():
-                top = multiply([*parts[:place], *parts[place + 1 :]])
-                return Quotient(math.prod(one.value for one in parts), top, Number(float(count)))
-    return None
+def _whole_inverse(value: float) -> int:
+    """n where the value is 1/n, or 0; powers of ten are left as they are."""
+    if not 0.0 < value < 1.0:
+        return 0
+    count = round(1.0 / value)
+    return count if math.isclose(count * value, 1.0, rel_tol=1e-6) and not math.log10(count).is_integer() else 0
+
+
+def _inverse(divisor: int) -> Expression:
+    return Quotient(1.0 / divisor, Number(1.0), Number(float(divisor))) if divisor != 1 else Number(1.0)
 
 
 def negate(part: Expression) -> Expression:
@@ -175,12 +194,14 @@ def divide(top: Expression, bottom: Expression) -> Expression:
         return top
     if isinstance(top, Negative):
         return negate(divide(top.part, bottom))
+    if isinstance(bottom, Number) and bottom.value.is_integer() and 0.0 < bottom.value < _PLAIN:
+        return multiply([top, Quotient(1.0 / bottom.value, Number(1.0), bottom)])
     with numpy.errstate(all="ignore"):
         return Quotient(float(numpy.divide(top.value, bottom.value)), top, bottom)
 
 
 def power(base: Expression, exponent: Expression) -> Expression:
-    """base to the power exponent; e^(x·c) with a plain number c < 0 is written as (eᶜ)^x, 0.9^t."""
+    """base to the power exponent."""
     if isinstance(exponent, Number) and exponent.value == 1.0:
         return base
     with numpy.errstate(all="ignore"):
@@ -189,11 +210,11 @@ def power(base: Expression, exponent: Expression) -> Expression:
 
 
 def exponential(exponent: Expression) -> Expression:
-    """e to a power; e^(t·ln β) is written βᵗ."""
-    if isinstance(exponent, Product) and len(exponent.parts) == 2:
-        for number, other in (exponent.parts, exponent.parts[::-1]):
-            if isinstance(number, Number) and isinstance(other, Sum) and any(map(_is_count, other.parts)):
-                return power(Number(math.exp(number.value)), other)
+    """e to a power; what e^(−c·t) is of a count of steps t is written (e⁻ᶜ)ᵗ: 0.9^t."""
+    if isinstance(exponent, Negative) and isinstance(exponent.part, Product):
+        number, *others = exponent.part.parts
+        if isinstance(number, Number) and len(others) == 1 and any(map(_is_count, leaves(others[0]))):
+            return power(Number(math.exp(-number.value)), others[0])
     return power(E, exponent)
 
 

@@ -96,7 +96,7 @@ def name(opened: Opened, names: Mapping[str, Sequence[str]] | None = None) -> Na
     for label, value in opened.inputs.items():
         naming.stems[value] = "x" if len(opened.inputs) == 1 else label
     for value in opened.labels:
-        naming.stems[value] = "y" if len(opened.labels) == 1 else _fed(value)
+        naming.stems[value] = "y" if len(opened.labels) == 1 else f"{_fed(value).removeprefix('labels of ')}/y"
     for layer in opened.layers.values():
         for label, variable in layer.weights.items():
             path = layer.name.split("@")[0]
@@ -113,7 +113,7 @@ def name(opened: Opened, names: Mapping[str, Sequence[str]] | None = None) -> Na
         if len(opened.outputs) == 1 and value not in opened.inputs.values():
             naming.stems[value] = "ŷ"
         else:
-            naming.stems.setdefault(value, label)
+            naming.stems[value] = label
     if opened.loss is not None:
         naming.stems[opened.loss] = "L"
     _name_neurons(naming, opened, small)
