@@ -3,7 +3,7 @@
 Walk the nodes in reverse, ask each op for its local derivative as nodes, add up. The new nodes are ordinary ones,
 marked with the node they differentiate; those of a composite stand together as the group `NAME_gradient`, which has the
 adjoints of the composite's outputs, its inputs and its outputs as inputs. Where an op's derivative has a derivative, so
-has this.
+has this. Nodes of a segment are differentiated in a copy, which computes their values again.
 
 Source: the chain rule in reverse accumulation, Griewank & Walther, *Evaluating Derivatives*, ch. 3.
 """
@@ -16,6 +16,7 @@ from itertools import groupby
 import numpy
 
 from pellucid.core.graph import Group, Node, Tensor, grouped, order, placed, tensor
+from pellucid.core.recompute import Copy
 from pellucid.core.spec import known
 from pellucid.errors import DtypeError, GraphError, ShapeError
 
@@ -33,10 +34,17 @@ def gradients(output: Tensor, variables: Sequence[Tensor]) -> list[Tensor]:
         raise DtypeError(f"gradients need a floating-point output, got {output.spec}")
     with placed(differentiates=output.node):
         adjoints: Adjoints = {output: tensor(numpy.ones((), output.dtype))}
-    _walk(reversed(_between(variables, order([output]))), 0, adjoints)
+    nodes = order([output])
+    copies: dict[Tensor, Tensor] = {}
+    for segment, members in groupby(reversed(_between(variables, nodes)), lambda node: node.segment):
+        if segment is None:
+            _walk(members, 0, adjoints)
+        else:
+            copies.update(_walk_again([node for node in nodes if node.segment is segment], list(members), adjoints))
+    found = [adjoints.get(copies.get(variable, variable)) for variable in variables]
     return [
-        adjoints[variable] if variable in adjoints else tensor(numpy.zeros(known(variable.shape), variable.dtype))
-        for variable in variables
+        tensor(numpy.zeros(known(variable.shape), variable.dtype)) if adjoint is None else adjoint
+        for variable, adjoint in zip(variables, found, strict=True)
     ]
 
 
@@ -59,6 +67,18 @@ def _walk(nodes: Iterable[Node], depth: int, adjoints: Adjoints) -> None:
                 _differentiate(node, adjoints)
         else:
             _walk_group(group, list(members), depth, adjoints)
+
+
+def _walk_again(segment: list[Node], members: list[Node], adjoints: Adjoints) -> dict[Tensor, Tensor]:
+    """Carry adjoints through a copy of a segment; returns the values that adjoints are now of."""
+    outputs = [value for node in segment for value in node.outputs if value in adjoints]
+    if not outputs:
+        return {}
+    copy = Copy(segment, adjoints[outputs[-1]])
+    adjoints.update({copy.of(value): adjoints.pop(value) for value in outputs})
+    _walk([copy.nodes[node] for node in members], 0, adjoints)
+    _walk(copy.entries, 0, adjoints)
+    return {value: copy.of(value) for node in copy.nodes for value in node.outputs}
 
 
 def _walk_group(group: Group, members: list[Node], depth: int, adjoints: Adjoints) -> None:

@@ -45,12 +45,18 @@ class Group:
     derivatives: dict[Tensor, Tensor] = field(default_factory=dict)
 
 
+class Segment:
+    """Nodes whose values the backward pass computes again: see `core/recompute.py`."""
+
+
 class Place(NamedTuple):
-    """Where new nodes are put: the layers they belong to, the groups they expand, and the node they differentiate."""
+    """Where new nodes are put: the layers they belong to, the groups they expand, the node they differentiate, and the
+    segment that is computed again."""
 
     scope: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     differentiates: Node | None = None
+    segment: Segment | None = None
 
 
 _TOP = Place()
@@ -90,14 +96,15 @@ def grouped(group: Group) -> placed:
 class Node:
     """An op applied to tensors. Immutable once made."""
 
-    __slots__ = ("differentiates", "groups", "inputs", "op", "outputs", "scope", "serial")
+    __slots__ = ("differentiates", "groups", "inputs", "op", "outputs", "scope", "segment", "serial")
 
     def __init__(self, op: Op, inputs: tuple[Tensor, ...], specs: tuple[Spec, ...]) -> None:
         place = _place.get()
         self.serial = next(_serial)
         self.op, self.inputs = op, inputs
         self.outputs = tuple([Tensor(self, position, spec) for position, spec in enumerate(specs)])
-        self.scope, self.groups, self.differentiates = place.scope, place.groups, place.differentiates
+        self.scope, self.groups = place.scope, place.groups
+        self.differentiates, self.segment = place.differentiates, place.segment
 
     @property
     def output(self) -> Tensor:
@@ -243,7 +250,9 @@ class Variable(Operand):
         self.value = aligned(value)
         self.spec = Spec(value.shape, str(value.dtype))
         self.name, self.trainable, self.version = name, trainable, 0
-        with placed(scope=(), groups=(), differentiates=None):  # made at once, so that it never stands inside a group
+        with placed(
+            scope=(), groups=(), differentiates=None, segment=None
+        ):  # made at once, so that it never stands inside a group
             self._start = Read(self)()
 
     @property

@@ -11,7 +11,7 @@ import numpy
 from pellucid.core.evaluate import forward
 from pellucid.core.graph import Node, Program, Tensor
 from pellucid.core.sources import Constant, Source
-from pellucid.ops.conversions import Cast, StopGradient
+from pellucid.ops.conversions import After, Cast, StopGradient
 from pellucid.ops.reduce import BroadcastTo, Sum
 from pellucid.ops.shape import Reshape, Transpose
 
@@ -93,7 +93,7 @@ class Values:
         if first.dtype != output.dtype:
             return None
         match node.op:
-            case Reshape() | StopGradient():
+            case Reshape() | StopGradient() | After():
                 return first
             case Cast() | BroadcastTo() | Sum() if first.spec.size == output.spec.size:
                 return first

@@ -24,6 +24,7 @@ class Construction:
     """One building of a graph. `penalties` are scalars added to the loss; `updates` are written after each step.
 
     With `evaluating`, penalties count as in training, and nothing else does. `key` is made when a layer first draws.
+    With `recomputing`, layers that ask for it are computed again in the backward pass.
     With `stepping`, the network is built for one step of a sequence at a time; `unrolled`, recurrent layers are built
     step by step, so that each step can be seen. `calls` are the uses of layers so far,
     those inside of others before these.
@@ -38,6 +39,7 @@ class Construction:
     evaluating: bool = False
     stepping: Stepping | None = None
     unrolled: bool = False
+    recomputing: bool = False
     calls: list[Call] = field(default_factory=list)
 
     def stream(self) -> tuple[Tensor, int]:

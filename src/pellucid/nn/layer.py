@@ -12,32 +12,34 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import chain, count
 from typing import Any, ClassVar
 
-import numpy
-
 from pellucid.core.graph import Tensor, Variable, place, scope
 from pellucid.core.op import registry
+from pellucid.core.recompute import recomputed
 from pellucid.core.spec import Shape, show_shape
 from pellucid.errors import ArgumentError, DtypeError, ModelFileError, ShapeError, StateError, nearest
-from pellucid.nn import activations, arguments, initializers, regularizers
+from pellucid.nn import activations, arguments, regularizers
 from pellucid.nn.calling import Call, Parameters, checked_options, masks_of
-from pellucid.nn.construction import MAX_WEIGHT, Construction, current, is_recording, is_replaying, restored
+from pellucid.nn.construction import Construction, current, is_recording, is_replaying
 from pellucid.nn.functions import without_numpy
 from pellucid.nn.registry import enroll
+from pellucid.nn.weights import Weights
 
 Inputs = Tensor | Sequence[Tensor]
 
 layers: dict[str, type[Layer]] = {}
 
 
-class Layer:
+class Layer(Weights):
     """Base of all layers.
 
     Args: `name`: unique in its network, made from the class where absent; `trainable`: whether training changes the
-    weights; `input_shape` / `input_dim`: the shape of one example, for a first layer.
+    weights; `input_shape` / `input_dim`: the shape of one example, for a first layer; `recompute`: in training, compute
+    its values again in the backward pass instead of keeping them (called rematerialisation, or checkpointing): less
+    memory, for one more forward pass of this layer, and the same results.
 
     >>> class Double(Layer):
     ...     def call(self, x):
@@ -64,6 +66,7 @@ class Layer:
         trainable: bool = True,
         input_shape: Sequence[int | None] | None = None,
         input_dim: int | None = None,
+        recompute: bool = False,
         **unknown: Any,
     ) -> None:
         kind = type(self).__name__
@@ -71,11 +74,13 @@ class Layer:
             raise ArgumentError(
                 f"{kind} has no argument {argument!r}{nearest(argument, ['name', *arguments_of(type(self))])}"
             )
+        super().__init__()
         self._name: str | None = None
         self.named = False
         if name is not None:
             self.name = name
         self.trainable = trainable
+        self.recompute = arguments.flag(kind, "recompute", recompute)
         if input_dim is not None:
             if input_shape is not None:
                 raise ArgumentError(f"{kind}: give input_shape or input_dim, not both")
@@ -84,9 +89,6 @@ class Layer:
             None if input_shape is None else arguments.shape(kind, "input_shape", input_shape)
         )
         self.built = False
-        self._variables: list[Variable] = []
-        self._initial: list[initializers.Initializer] = []
-        self._penalties: list[tuple[Variable, regularizers.Regularizer]] = []
         self.activity_regularizer: regularizers.Regularizer | None = None
 
     def __init_subclass__(cls, registered: bool = True, **options: Any) -> None:
@@ -115,42 +117,6 @@ class Layer:
         candidates = chain([self.name, base], (f"{base}_{number}" for number in count(1)))
         self._name = next(name for name in candidates if name not in taken)
 
-    def add_weight(
-        self,
-        shape: Sequence[int | None],
-        initializer: Any = "glorot_uniform",
-        name: str = "weight",
-        trainable: bool = True,
-        regularizer: Any = None,
-        dtype: str = "float32",
-    ) -> Variable:
-        """A new variable of this layer, filled by an initializer and, with a regularizer, penalised in training.
-
-        Raises `ShapeError` for an unknown size, and for more than 2³⁰ numbers (4 GiB in float32) before memory is used.
-        """
-        if None in shape:
-            raise ShapeError(
-                f"layer {self.name}: {name} would have the shape {show_shape(shape)}; "
-                "give the input a known size on every axis but the batch"
-            )
-        start = initializers.get(initializer)
-        sizes = tuple(int(length) for length in shape if length is not None)
-        size, what = math.prod(sizes), f"layer {self.name}: {name} {show_shape(shape)}"
-        if size > MAX_WEIGHT:
-            raise ShapeError(f"{what} would have {size:,} numbers; one weight can have {MAX_WEIGHT:,}")
-        restoration = restored()
-        if restoration is not None:
-            restoration.take(size, what)
-            variable = Variable(numpy.zeros(sizes, dtype), name, trainable)
-        else:
-            variable = Variable(start(sizes).astype(dtype), name, trainable)
-        self._variables.append(variable)
-        self._initial.append(start)
-        penalty = regularizers.get(regularizer)
-        if penalty is not None:
-            self._penalties.append((variable, penalty))
-        return variable
-
     def add_loss(self, value: Tensor) -> None:
         """Inside `call`: add a scalar to what training makes small. Where a model is only asked it counts for nothing.
 
@@ -169,13 +135,6 @@ class Layer:
         if value.shape != variable.shape or value.dtype != variable.spec.dtype:
             raise ShapeError(f"add_update: {variable!r} cannot take {value.spec}; shapes and dtypes must be equal")
         current().update(variable, value)
-
-    def initialize(self, draw: Callable[[], int]) -> None:
-        """Draw all initial weights anew, with one seed from `draw` for each."""
-        for variable, start in zip(self._variables, self._initial, strict=True):
-            variable.assign(start(variable.shape, seed=draw()))
-        for layer in self.sublayers:
-            layer.initialize(draw)
 
     def __call__(self, *inputs: Inputs, training: bool | None = None, **options: Any) -> Any:
         """Build this layer's nodes on one tensor or several, or on a list of them.
@@ -198,7 +157,8 @@ class Layer:
             given.pop("training", None)  # only shapes matter, and what is random would have to know the batch
         elif self.parameters.training:
             given.setdefault("training", construction.training)
-        with scope(self.name), self._located(call.inputs):
+        again = recomputed() if self.recompute and construction.recomputing else nullcontext()
+        with scope(self.name), again, self._located(call.inputs):
             if not self.built:
                 self._build(tensors)
             with without_numpy():
@@ -281,7 +241,7 @@ class Layer:
             self.built = True
         finally:
             if not self.built:
-                self._variables, self._initial, self._penalties = [], [], []
+                self._forget_weights()
 
     @contextmanager
     def _located(self, tensors: Sequence[Tensor]) -> Iterator[None]:
@@ -310,49 +270,6 @@ class Layer:
                 batch = output.shape[0] or 1
                 construction.penalties.append(self.activity_regularizer(output) * (1.0 / batch))
 
-    @property
-    def sublayers(self) -> list[Layer]:
-        """The layers that this one is made of: its attributes that are layers, or lists of them."""
-        values = (value if isinstance(value, (list, tuple)) else (value,) for value in vars(self).values())
-        return list(dict.fromkeys(value for value in chain.from_iterable(values) if isinstance(value, Layer)))
-
-    @property
-    def variables(self) -> list[Variable]:
-        """Its own, then those of the layers that it is made of, each once: Keras's order."""
-        return list(dict.fromkeys([*self._variables, *(one for layer in self.sublayers for one in layer.variables)]))
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the weights. Setting it sets it for the layers that this one is made of, too."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = arguments.flag(type(self).__name__, "trainable", value)
-        for layer in self.sublayers:
-            layer.trainable = value
-
-    @property
-    def trainable_variables(self) -> list[Variable]:
-        if not self.trainable:
-            return []
-        own = [variable for variable in self._variables if variable.trainable]
-        return list(dict.fromkeys([*own, *(one for layer in self.sublayers for one in layer.trainable_variables)]))
-
-    def get_weights(self) -> list[numpy.ndarray]:
-        """Copies of the variables' values, in Keras's order and layouts."""
-        return [variable.value.copy() for variable in self.variables]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Write values into the variables; raises `ShapeError` where their number or shapes differ."""
-        if not self.built:
-            raise StateError(f"layer {self.name} has no weights yet; build the network first, by Input or input_shape")
-        set_values(self.variables, weights, f"layer {self.name}")
-
-    def count_params(self) -> int:
-        """Number of weights."""
-        return sum(variable.value.size for variable in self.variables)
-
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer, as plain JSON values."""
         names = arguments_of(type(self))
@@ -362,14 +279,16 @@ class Layer:
                     f"layer {self.name} ({type(self).__name__}) must keep its argument {name!r} as an attribute of "
                     f"that name, self.{name} = {name}, to be saved"
                 )
-        return {"name": self.name, "trainable": self.trainable, **{name: plain(getattr(self, name)) for name in names}}
+        general = {"name": self.name, "trainable": self.trainable, **({"recompute": True} if self.recompute else {})}
+        return {**general, **{name: plain(getattr(self, name)) for name in names}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Layer:
-        """The layer that `get_config` described. Its `__init__` need not take `name` and `trainable`."""
+        """The layer that `get_config` described. Its `__init__` need not take what all layers have."""
         parameters = inspect.signature(cls).parameters
         everything = any(item.kind is item.VAR_KEYWORD for item in parameters.values())
-        after = [] if everything else [key for key in ("name", "trainable") if key in config and key not in parameters]
+        general = [] if everything else ["name", "trainable", "recompute"]
+        after = [key for key in general if key in config and key not in parameters]
         layer = cls(**{key: value for key, value in config.items() if key not in after})
         for key in after:
             setattr(layer, key, config[key])
@@ -422,24 +341,7 @@ def arguments_of(kind: type) -> list[str]:
             names += [name for name in own if not (base is Layer and name == "input_dim")]  # it becomes input_shape
             if not any(item.kind is item.VAR_KEYWORD for item in parameters) or base is Layer:
                 break
-    return [name for name in dict.fromkeys(names) if name not in {"self", "name"}]
-
-
-def set_values(variables: Sequence[Variable], values: Sequence[Any], where: str) -> None:
-    """Write values into variables, all or none; raises `ShapeError` where numbers or shapes differ."""
-    if len(values) != len(variables):
-        wanted = ", ".join(f"{variable.name} {show_shape(variable.shape)}" for variable in variables)
-        raise ShapeError(f"{where} has {len(variables)} weights ({wanted}), got {len(values)} arrays")
-    arrays = [numpy.asarray(value) for value in values]
-    for variable, array in zip(variables, arrays, strict=True):
-        if array.dtype.kind not in "fiub":
-            raise DtypeError(f"{where}: {variable.name} must be numbers, got {array.dtype}")
-        if array.shape != variable.shape:
-            raise ShapeError(
-                f"{where}: {variable.name} has the shape {show_shape(variable.shape)}, got {show_shape(array.shape)}"
-            )
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)
+    return [name for name in dict.fromkeys(names) if name not in {"self", "name", "recompute"}]
 
 
 def _snake(name: str) -> str:

@@ -12,11 +12,13 @@ from typing import Any
 from pellucid.core.graph import Group, Node, Tensor, composites
 from pellucid.core.sources import Feed, Read
 from pellucid.errors import ArgumentError, GraphError, ShapeError
+from pellucid.nn import arguments
 from pellucid.nn.calling import Call
 from pellucid.nn.construction import replaying
 from pellucid.nn.description import connect, describe
-from pellucid.nn.layer import Layer, set_values
+from pellucid.nn.layer import Layer
 from pellucid.nn.registry import look_up
+from pellucid.nn.weights import set_values
 
 Step = Call | Group | Node  # a layer's call, or a composite or an op that was applied directly
 
@@ -103,16 +105,21 @@ class Network(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The architecture as plain JSON values: layers, and the steps that connect them."""
-        return describe(self)
+        return {**describe(self), **({"recompute": True} if self.recompute else {})}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Network:
         """The network that `get_config` described; raises `ModelFileError` for anything else."""
         inputs, outputs = connect(config)
         network = cls(inputs, outputs, name=config["name"])
-        if not config["trainable"]:
-            network.trainable = False
+        network._set_options(config)
         return network
+
+    def _set_options(self, config: dict[str, Any]) -> None:
+        """What all layers have, as it was described."""
+        if not config["trainable"]:
+            self.trainable = False
+        self.recompute = arguments.flag(self.name, "recompute", config.get("recompute", False))
 
 
 def as_tensors(value: Any, what: str) -> list[Tensor]:

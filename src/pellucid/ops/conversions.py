@@ -1,4 +1,4 @@
-"""Elementwise ops that keep the value: what changes is its dtype, or whether derivatives flow through it."""
+"""Ops that keep the value: what changes is its dtype, whether derivatives flow through it, or when it is computed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import numpy
 
 from pellucid.core.graph import Array, Node, Tensor
-from pellucid.core.op import Sample
+from pellucid.core.op import Op, Sample
 from pellucid.core.spec import DTYPES, Spec
+from pellucid.core.terms import Operand, Term
 from pellucid.errors import DtypeError
 from pellucid.ops.elementwise import Gradients, Unary
 
@@ -65,6 +66,45 @@ class StopGradient(Unary):
 
 
 stop_gradient = StopGradient()
+
+
+class After(Op):
+    """The value of x, not to be had before another value, a derivative, is known.
+
+    What is computed from it is computed late: where an executor is free to choose, it can neither do so early nor see
+    that the same was computed before. So recomputation saves memory.
+    """
+
+    name, inputs = "after", ("x", "other")
+    formula, latex = "y = x", r"y = x"
+
+    def infer(self, x: Spec, other: Spec) -> Spec:
+        self.need_float(other)
+        return x
+
+    def forward(self, np: Any, x: Array, other: Array) -> Array:
+        return np.asarray(x)
+
+    def xla(self, jnp: Any, lax: Any, x: Array, other: Array) -> Array:
+        return lax.optimization_barrier((x, other))[0]
+
+    def grad(self, node: Node, *gradients: Tensor) -> Gradients:
+        return gradients[0], None
+
+    def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:
+        return operands[0][index]
+
+    @classmethod
+    def samples(cls) -> list[Sample]:
+        other = numpy.ones((2,))
+        return [
+            Sample(cls(), (numpy.array([[1.0, -2.0], [0.5, 3.0]]), other)),
+            Sample(cls(), (numpy.array(2.5), other)),
+            Sample(cls(), (numpy.array([3, -4], numpy.int32), other)),
+            Sample(cls(), (numpy.array([True, False]), other)),
+            Sample(cls(), (numpy.zeros((0, 2)), other)),
+            Sample(cls(), (other, numpy.array([True])), error=DtypeError),
+        ]
 
 
 def cast(x: Tensor, dtype: str) -> Tensor:

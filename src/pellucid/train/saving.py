@@ -14,7 +14,7 @@ import numpy
 from pellucid.errors import ArgumentError, ModelFileError, PellucidError, StateError, UnknownNameError
 from pellucid.nn import losses, optimizers
 from pellucid.nn.construction import restoring
-from pellucid.nn.layer import set_values
+from pellucid.nn.weights import set_values
 from pellucid.train import modelfile
 from pellucid.train.history import History
 from pellucid.train.model import Model

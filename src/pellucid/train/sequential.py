@@ -104,6 +104,5 @@ class Sequential(Model):
         model = cls(name=config["name"])
         model._entry = inputs[0]
         model._connect(inputs, outputs)
-        if not config["trainable"]:
-            model.trainable = False
+        model._set_options(config)
         return model

@@ -98,7 +98,7 @@ def make_forward(
 
 def objective_step(network: Network, objective: Objective, signature: Signature) -> Step:
     """Inputs, labels and weights → loss and metrics; in training also the updates of weights and optimizer."""
-    goal = make_goal(network, objective, signature)
+    goal = make_goal(network, objective, signature, recomputing=True)
     updates = _updates(network, objective, goal.loss) if signature.training else ()
     totals, entries = _figures(network, objective, signature.batch, goal)
     program = Program(goal.feeds, tuple(totals), (*updates, *goal.construction.updates))
@@ -124,8 +124,15 @@ class Goal:
         return (*self.inputs, *self.labels, *given, *self.construction.keys)
 
 
-def make_goal(network: Network, objective: Objective, signature: Signature, unrolled: bool = False) -> Goal:
-    """Inputs, labels and weights → outputs and loss; `unrolled`: recurrent layers step by step."""
+def make_goal(
+    network: Network,
+    objective: Objective,
+    signature: Signature,
+    unrolled: bool = False,
+    recomputing: bool = False,
+) -> Goal:
+    """Inputs, labels and weights → outputs and loss; `unrolled`: recurrent layers step by step; `recomputing`: some
+    layers again in the backward pass."""
     inputs = _feeds(network, signature)
     labels = [
         feed((signature.batch, *shape), loss.label_dtype, f"labels of {name}")
@@ -135,7 +142,9 @@ def make_goal(network: Network, objective: Objective, signature: Signature, unro
         None if shape is None else feed((signature.batch, *shape), "float32", f"weights of {name}")
         for shape, name in zip(signature.weights, network.output_names, strict=True)
     ]
-    construction = Construction(training=signature.training, evaluating=True, unrolled=unrolled)
+    construction = Construction(
+        training=signature.training, evaluating=True, unrolled=unrolled, recomputing=recomputing
+    )
     with constructing(construction):
         outputs = network.forward(inputs, training=signature.training)
     parts = _losses(network, objective, labels, outputs, weights)

@@ -176,7 +176,7 @@ class Trainer:
         return self.programs.get((rows, tuple(kinds), tuple(map(id, trained))), make)
 
     def _build(self, batch: int, given: Sequence[Tensor]) -> Step:
-        construction = Construction(training=True, key=feed((4,), "uint32", "key"), evaluating=True)
+        construction = Construction(training=True, key=feed((4,), "uint32", "key"), evaluating=True, recomputing=True)
         values: dict[Variable, Tensor] = {}  # as the updates until now have made them
         losses: list[Tensor] = []
         figures: list[tuple[str, Tensor]] = []
