@@ -4,7 +4,7 @@
 
 `python` blocks share one namespace per page; `sh` blocks run in bash. A `text` block right after one is what it prints.
 Between the two may stand `<!-- numbers vary -->`, where they differ between machines. A picture right after is what the
-block's last expression shows: a Matplotlib figure or axes, or anything that saves itself as SVG. The tests run all of
+block's last expression shows: a Matplotlib figure or axes, or what saves itself as SVG or GIF. The tests run all of
 it, and compare.
 """
 
@@ -96,7 +96,7 @@ def draw(value: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     from matplotlib import pyplot
 
-    if path.suffix == ".svg" and hasattr(value, "save"):
+    if path.suffix != ".png" and hasattr(value, "save"):
         value.save(path)
         return
     while not hasattr(value, "savefig"):
