@@ -59,6 +59,16 @@ def line(labelled: bool = True) -> Recording:
     return recorder.recording
 
 
+def prices() -> Recording:
+    """Three inputs and a number: a bar for each example."""
+    x = np.random.default_rng(1).normal(size=(40, 3)).astype(np.float32)
+    model = pellucid.Sequential([Input((3,)), Dense(1)], seed=1)
+    model.compile("adam", "mse")
+    recorder = Recorder(every=1, examples=(x[:4], x[:4].sum(axis=1)))
+    model.fit(x, x.sum(axis=1), epochs=2, verbose=0, callbacks=recorder)
+    return recorder.recording
+
+
 def record(recording: Recording) -> dict[str, Any]:
     """The numbers that the page holds."""
     (text,) = re.findall(r'<script type="application/json" id="film">(.*?)</script>', recording.html(), re.DOTALL)
@@ -142,7 +152,9 @@ document.body.dataset.requests = String(asked.length);
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 @pytest.mark.parametrize(
-    "make", [decisions, lambda: decisions(3), digits, line], ids=["region", "classes", "images", "curve"]
+    "make",
+    [decisions, lambda: decisions(3), digits, line, prices],
+    ids=["region", "classes", "images", "curve", "number"],
 )
 def test_it_works_in_a_browser_by_keyboard(make: Any, tmp_path: Path) -> None:
     recording = make()

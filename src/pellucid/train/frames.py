@@ -111,8 +111,8 @@ class Frames:
         each = self.weights.size() + (0 if self.optimizer is None else self.optimizer.size())
         if 3 * each > self.bound:  # the first, the latest, and the one to come
             raise ArgumentError(
-                f"Recorder: one step of this network takes {each / 1e6:,.1f} MB, so memory must be at least "
-                f'"{3 * each / 1e6 + 0.05:,.1f} MB", got {self.bound / 1e6:,.1f} MB; give more'
+                f"Recorder: one step of this network takes {size_text(each)}, so memory must be at least "
+                f'"{size_text(3 * each * 1005 // 1000 + 1)}", got {size_text(self.bound)}; give more'
                 + ("" if self.optimizer is None else ", or optimizer=False")
             )
 
@@ -165,6 +165,16 @@ class Frames:
             losses = [loss for loss in (gone.loss, after.loss) if loss is not None]
             after.loss = sum(losses) / len(losses) if losses else None
         self.kept, self.every = kept[::2], 2 * self.every
+
+
+def size_text(size: int) -> str:
+    """Bytes as people write them.
+
+    >>> size_text(9_999), size_text(64_000_000), size_text(2_500_000_000)
+    ('10 KB', '64 MB', '2.5 GB')
+    """
+    unit = next((unit for unit in ("GB", "MB", "KB") if size >= 0.9995 * _UNITS[unit]), "B")
+    return f"{size / _UNITS[unit]:,.3g} {unit}"
 
 
 def memory_size(text: str | int) -> int:

@@ -13,7 +13,7 @@ import numpy
 from pellucid.data import batches
 from pellucid.errors import ArgumentError, StateError
 from pellucid.train.callback import Callback
-from pellucid.train.frames import Frames, Layout, memory_size
+from pellucid.train.frames import Frames, Layout, memory_size, size_text
 from pellucid.train.history import Logs
 from pellucid.train.inputs import Examples
 from pellucid.train.recording import Epoch, Recording
@@ -141,7 +141,7 @@ class Recorder(Callback):
         size = sum(array.nbytes for array in data.arrays)
         if size > self.memory // 4:
             raise ArgumentError(
-                f"Recorder: {data.rows:,} examples take {size / 1e6:,.1f} MB, more than a quarter of the memory; "
+                f"Recorder: {data.rows:,} examples take {size_text(size)}, more than a quarter of the memory; "
                 "give fewer"
             )
         return Examples([array.copy() for array in data.inputs], [array.copy() for array in data.labels], [])

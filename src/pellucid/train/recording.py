@@ -13,7 +13,7 @@ import numpy
 from pellucid.errors import ArgumentError, ModelFileError
 from pellucid.explain.numbers import columns, number
 from pellucid.train import modelfile
-from pellucid.train.frames import Frame, Frames, Layout
+from pellucid.train.frames import Frame, Frames, Layout, size_text
 from pellucid.train.inputs import Examples
 from pellucid.train.model import Model
 from pellucid.train.saving import from_outside, restore
@@ -175,7 +175,7 @@ class Recording:
         kept, losses = self.frames.kept, [frame.loss for frame in self.frames.kept if frame.loss is not None]
         lines = [
             f"Recording of {len(kept)} moments from step {kept[0].step:,} to step {kept[-1].step:,}, "
-            f"{self.frames.every:,} steps apart, {self.frames.bytes / 1e6:,.1f} of {self.frames.bound / 1e6:,.1f} MB",
+            f"{self.frames.every:,} steps apart, {size_text(self.frames.bytes)} of {size_text(self.frames.bound)}",
             f"kept at each: {self._keeps(kept[-1])}",
         ]
         if losses:
