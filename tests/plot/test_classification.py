@@ -96,6 +96,14 @@ def test_one_hot_labels_are_classes() -> None:
     numpy.testing.assert_array_equal(one, plot.roc(TRUE, CHANCES).lines[-1].get_ydata())
 
 
+def test_a_class_without_rows_has_no_curve() -> None:
+    few = TRUE < 2
+    legend = plot.roc(TRUE[few], CHANCES[few], CLASSES).get_legend()
+    shown = [text.get_text() for text in legend.get_texts()]
+    assert shown[2] == "orange: no rows"
+    assert [text.split(":")[0] for text in shown] == CLASSES
+
+
 def test_what_does_not_suit_is_refused() -> None:
     with pytest.raises(ArgumentError, match="two classes apart, but there are 3"):
         plot.roc(TRUE, CHANCES[:, 0])

@@ -168,3 +168,13 @@ def test_what_does_not_suit_is_refused(pyplot: Any) -> None:
         plot.loss_surface(model, X, Y, kind="3d", ax=pyplot.gca())
     with pytest.raises(ArgumentError, match="valley without a bottom"):
         plot.paraboloid([1, 1], [1, 2])
+
+
+def test_a_network_of_several_inputs() -> None:
+    first, second = pl.Input((1,), name="first"), pl.Input((1,), name="second")
+    joined = pl.layers.Concatenate()([first, second])
+    model = pl.Model([first, second], pl.layers.Dense(1, use_bias=False, name="last")(joined), seed=0)
+    model.compile("sgd", "mse")
+    for given in ({"first": X[:, :1], "second": X[:, 1:]}, [X[:, :1], X[:, 1:]]):
+        loss = planes.Loss(model, given, Y)
+        assert loss(numpy.array([0.5, -1.0])) == pytest.approx(((X @ [[0.5], [-1.0]] - Y) ** 2).mean(), rel=1e-5)

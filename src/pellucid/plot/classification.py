@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 
 from pellucid.errors import ArgumentError, LabelError, ShapeError
-from pellucid.plot.figure import BLUE, COLOURS, GREY, INK, PALE, SEQUENCE, Axes, axes, colours, dress, short, styled
+from pellucid.plot.figure import COLOURS, GREY, INK, PALE, SEQUENCE, Axes, axes, colours, dress, short, styled
 from pellucid.plot.inputs import Array, class_names, labels, numbers, same_rows
 
 _COUNTED, _SHARED = 30, 12  # classes up to which a cell shows its count, and its share as well
 _CURVES = 6  # of more classes those are drawn that are told apart worst
 
-Curve = tuple[Array, Array, float]  # x, y, area
+
+class Curve(NamedTuple):
+    """A curve over all thresholds, the area under it, and the class's share of all rows."""
+
+    x: Array
+    y: Array
+    area: float
+    share: float
 
 
 @styled
@@ -93,18 +100,21 @@ def roc(y_true: Any, scores: Any, classes: Sequence[Any] | None = None, ax: Axes
 
     The area is the chance that a row of the class gets a higher score than a row of another; 0.5 is guessing.
     `scores`: the probability of the second of two classes, [rows]; or one per class, [rows, classes], which is drawn
-    for each class against all others. Of more than six classes, those with the smallest area are drawn.
+    for each class against all others. Of more than six classes, those with the smallest area are drawn; a class without
+    rows has no curve.
     Source: Fawcett, "An introduction to ROC analysis", 2006.
 
     >>> roc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).get_title("left")
     'ROC curve: area 0.750'
     """
-    found = _one_versus_rest(y_true, scores, classes, _roc)
+    found, absent = _one_versus_rest(y_true, scores, classes, _roc)
     ax = axes(ax, (4.9, 4.4))
     ax.plot([0, 1], [0, 1], color=PALE, linestyle=(0, (4, 3)), linewidth=1.2, zorder=1)
     ax.text(0.62, 0.57, "guessing", rotation=45, rotation_mode="anchor", color=GREY, fontsize=8)
     ax.set_aspect("equal")
-    _draw(ax, found, "ROC curve", "area", "false positives, share of all negatives", "true positives, share found")
+    _draw(
+        ax, found, absent, "ROC curve", "area", "false positives, share of all negatives", "true positives, share found"
+    )
     return ax
 
 
@@ -119,20 +129,20 @@ def precision_recall(y_true: Any, scores: Any, classes: Sequence[Any] | None = N
     >>> precision_recall([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).get_title("left")
     'Precision and recall: average precision 0.833'
     """
-    found = _one_versus_rest(y_true, scores, classes, _precision_recall)
+    found, absent = _one_versus_rest(y_true, scores, classes, _precision_recall)
     ax = axes(ax, (4.9, 4.4))
     if len(found) == 1:
-        ((_, share, _),) = found.values()
+        share = next(iter(found.values())).share
         ax.axhline(share, color=PALE, linestyle=(0, (4, 3)), linewidth=1.2, zorder=1)
         ax.text(0.99, share + 0.012, f"guessing, {short(share)}", color=GREY, fontsize=8, ha="right")
-    _draw(ax, found, "Precision and recall", "average precision", "recall", "precision")
+    _draw(ax, found, absent, "Precision and recall", "average precision", "recall", "precision")
     return ax
 
 
 def _one_versus_rest(
     y_true: Any, scores: Any, classes: Sequence[Any] | None, curve: Callable[[Array, Array], Curve]
-) -> dict[str, tuple[Curve, float, int]]:
-    """A curve with the class's share and rows, by the class's name: of two classes that of the second alone."""
+) -> tuple[dict[str, Curve], list[str]]:
+    """A curve by the class's name, of two classes that of the second alone; and the classes that have no rows."""
     truth, chances = labels(y_true, "y_true"), numbers(scores, "scores")
     if chances.ndim == 2 and chances.shape[1] == 1:
         chances = chances[:, 0]
@@ -149,15 +159,17 @@ def _one_versus_rest(
         raise ShapeError(f"scores have {chances.shape[1]} columns for {len(names)} classes")
     actual = places(truth, names, "y_true")
     wanted = [1] if len(names) == 2 else range(len(names))
-    found = {}
+    found, absent = {}, []
     for place in wanted:
         positive = actual == place
-        if not positive.any() or positive.all():
+        if positive.all() or (len(names) == 2 and not positive.any()):
             raise LabelError(f"y_true has {'only' if positive.all() else 'no'} rows of class {names[place]!r}; "
                              "the curve needs rows of it and of others")  # fmt: skip
-        score = chances if chances.ndim == 1 else chances[:, place]
-        found[str(names[place])] = (curve(positive, score), float(positive.mean()), int(positive.sum()))
-    return found
+        if positive.any():
+            found[str(names[place])] = curve(positive, chances if chances.ndim == 1 else chances[:, place])
+        else:
+            absent.append(str(names[place]))
+    return found, absent
 
 
 def _steps(positive: Array, score: Array) -> tuple[Array, Array]:
@@ -171,34 +183,36 @@ def _steps(positive: Array, score: Array) -> tuple[Array, Array]:
 def _roc(positive: Array, score: Array) -> Curve:
     true, false = _steps(positive, score)
     y, x = numpy.insert(true / true[-1], 0, 0.0), numpy.insert(false / false[-1], 0, 0.0)
-    return x, y, float(((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2).sum())
+    area = float(((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2).sum())
+    return Curve(x, y, area, float(positive.mean()))
 
 
 def _precision_recall(positive: Array, score: Array) -> Curve:
     true, false = _steps(positive, score)
     recall, precision = true / true[-1], true / (true + false)
     area = float((numpy.diff(recall, prepend=0.0) * precision).sum())
-    return numpy.insert(recall, 0, 0.0), numpy.insert(precision, 0, precision[0]), area
+    x, y = numpy.insert(recall, 0, 0.0), numpy.insert(precision, 0, precision[0])
+    return Curve(x, y, area, float(positive.mean()))
 
 
 def _draw(
-    ax: Axes, found: dict[str, tuple[Curve, float, int]], title: str, area: str, x_label: str, y_label: str
+    ax: Axes, found: dict[str, Curve], absent: list[str], title: str, area: str, x_label: str, y_label: str
 ) -> None:
-    areas = {name: curve[2] for name, (curve, _, _) in found.items()}
+    areas = {name: curve.area for name, curve in found.items()}
     shown = sorted(areas, key=lambda name: areas[name])[:_CURVES] if len(found) > _CURVES else list(found)
+    one = len(found) == 1 and not absent
     for i, name in enumerate(shown):
-        (x, y, value), _, _ = found[name]
-        label = f"{name}: {value:.3f}" if len(found) > 1 else None
-        drawn = {"drawstyle": "steps-pre"} if area != "area" else {}
-        ax.plot(x, y, color=COLOURS[i] if len(found) > 1 else BLUE, label=label, linewidth=2.0, **drawn)
-    if len(found) == 1:
-        ((_, value),) = areas.items()
-        title += f": {area} {value:.3f}"
+        label = None if one else f"{name}: {areas[name]:.3f}"
+        style = "default" if area == "area" else "steps-pre"  # between two thresholds, precision is not a line
+        ax.plot(found[name].x, found[name].y, color=COLOURS[i], label=label, linewidth=2.0, drawstyle=style)
+    for name in absent:
+        ax.plot([], [], " ", label=f"{name}: no rows")
+    if one:
+        title += f": {area} {areas[shown[0]]:.3f}"
     else:
         title += f", class against rest: mean {area} {numpy.mean(list(areas.values())):.3f}"
         heading = f"class: {area}" + (f" (lowest {_CURVES} of {len(found)})" if len(found) > len(shown) else "")
         place = "lower right" if area == "area" else "lower left"
-        legend = ax.legend(title=heading, loc=place, fontsize=8, title_fontsize=8)
-        legend._legend_box.align = "left"
+        ax.legend(title=heading, loc=place, fontsize=8, title_fontsize=8, alignment="left")
     ax.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.015))
     dress(ax, title, x_label, y_label, "both")

@@ -10,7 +10,7 @@ random, each filter's part as long as the filter, and the plane of a run from it
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class Loss:
 
     def __init__(self, model: Any, x: Any, y: Any) -> None:
         self.copy = twin(model, "sgd")
-        self.x, self.y = numpy.asarray(x), numpy.asarray(y)
+        self.x, self.y = _once(x), _once(y)
 
     def __call__(self, vector: Array) -> float:
         put(self.copy, vector)
@@ -56,6 +56,12 @@ class Loss:
         except NonFiniteError:
             return float("nan")
         return value if numpy.isfinite(value) else float("nan")
+
+
+def _once(given: Any) -> Any:
+    """Lists become an array once, not at every point; several inputs or outputs stay as they are."""
+    several = isinstance(given, (list, tuple)) and any(isinstance(one, numpy.ndarray) for one in given)
+    return given if isinstance(given, Mapping) or several else numpy.asarray(given)
 
 
 def twin(model: Any, optimizer: Any) -> Any:
