@@ -47,7 +47,8 @@ def test_dead_units_are_warned_of_once(executor: str) -> None:
     ) as caught:
         doctor = watched(model)
     assert [finding.code for finding in doctor.findings] == ["D301"]
-    assert len([one for one in caught if "D301" in str(one.message)]) == 1
+    (warning,) = [one for one in caught if "D301" in str(one.message)]
+    assert warning.filename == __file__  # where fit was called, not where it was found
 
 
 def test_what_happens_in_the_middle_is_seen() -> None:
@@ -81,6 +82,14 @@ def test_batches_as_they_come_are_watched_by_their_loss() -> None:
     with pytest.warns(UserWarning, match="D401"):
         doctor = watched(network(SGD(0.4)), [(X[i::2], Y[i::2]) for i in range(2)], None, epochs=20)
     assert [finding.code for finding in doctor.findings] == ["D401"]
+
+
+def test_a_trainer_is_watched_by_its_loss() -> None:
+    model = network()
+    update = pl.Update(lambda x: pl.ops.mean(pl.ops.square(model(x, training=True))), model, SGD(0.01), name="size")
+    doctor = Doctor(1e6)
+    pl.Trainer([update], seed=0).fit(X, epochs=6, verbose=0, callbacks=[doctor])
+    assert doctor.findings == []
 
 
 def test_it_keeps_within_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

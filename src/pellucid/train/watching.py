@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -34,6 +35,8 @@ class Doctor(Callback):
     def __init__(self, share: float = 0.015) -> None:
         if not isinstance(share, (int, float)) or not share > 0:
             raise ArgumentError(f"Doctor: share must be a number above 0, got {share!r}")
+        import pellucid.train.diagnosing  # noqa: F401 - now, so that it takes no time of training
+
         self.share = float(share)
         self.findings: list[Finding] = []
 
@@ -76,7 +79,13 @@ class Doctor(Callback):
         for finding in found:
             if (finding.code, finding.where) not in known:
                 self.findings.append(finding)
-                warnings.warn(finding.line(), stacklevel=2)
+                warnings.warn(finding.line(), stacklevel=_outside())
+
+    @property
+    def _examples(self) -> Examples | None:
+        """The data, where all are in memory and a single network with a loss is trained on them, not by a `Trainer`."""
+        found: Examples | None = self.params.get("examples") if hasattr(self.model, "need_objective") else None
+        return found
 
     def _course(self, at_end: bool = False) -> list[Finding]:
         from pellucid.explain.doctor.course import COURSE, CourseView
@@ -84,7 +93,7 @@ class Doctor(Callback):
 
         if not self._losses:
             return []
-        examples: Examples | None = self.params.get("examples")
+        examples = self._examples
         if self._guess is None and examples is not None:
             self._guess = guess(self.model, examples)
         optimizer = getattr(self.model, "optimizer", None)  # a Trainer has one for each of its updates
@@ -103,9 +112,17 @@ class Doctor(Callback):
         from pellucid.explain.doctor.network import NETWORK
         from pellucid.train.diagnosing import guess, probe_of
 
-        examples: Examples | None = self.params.get("examples")
+        examples = self._examples
         if examples is None:
             return []
         if self._probe is None:
             self._probe, self._guess = probe_of(self.model, examples), guess(self.model, examples)
         return NETWORK.examine(self._probe.look(trained=bool(self._losses), guess=self._guess))
+
+
+def _outside() -> int:
+    """How many calls lie between here and the program that trains, so that a warning names its line."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("pellucid."):
+        frame, level = frame.f_back, level + 1
+    return level
