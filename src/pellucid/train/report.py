@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pellucid._version import __version__
 from pellucid.data.table import Column, Table
+from pellucid.explain.doctor import Diagnosis
 from pellucid.explain.importance import Importance
 from pellucid.explain.rendered import Rendered
 from pellucid.train import table_figures
@@ -55,8 +56,8 @@ class Report(Rendered):
     """What there is to know of a table model, on one page that opens offline: `save("report.html")`, or .txt, .json.
 
     `figures` are measured on `rows_tested` rows that training has not seen, `intervals` the bounds between which 95 %
-    of a figure lies where these rows are drawn anew, and `importance` how much worse the model gets when a column is
-    shuffled.
+    of a figure lies where these rows are drawn anew, `importance` how much worse the model gets when a column is
+    shuffled, and `diagnosis` what the doctor finds in the rows trained on (where these are there) and in the network.
 
     >>> from pellucid.train.tabular import TableModel
     >>> table = {"x": list(range(90)), "y": [3.0 * x + 1.0 for x in range(90)]}
@@ -74,6 +75,7 @@ class Report(Rendered):
     intervals: dict[str, tuple[float, float]]
     mistakes: tuple[Mistake, ...]
     importance: Importance
+    diagnosis: Diagnosis
     truth: Array
     outputs: Array
     provenance: dict[str, str]
@@ -106,7 +108,7 @@ class Report(Rendered):
             "title": self.title, "made": self.made, "command": self.command, "rows_tested": self.rows_tested,
             "figures": self.figures, "intervals": {name: list(bounds) for name, bounds in self.intervals.items()},
             "columns": [asdict(one) for one in self.columns], "mistakes": [asdict(one) for one in self.mistakes],
-            "importance": self.importance.to_json(),
+            "importance": self.importance.to_json(), "diagnosis": self.diagnosis.to_json(),
             "settings": self.model.settings.to_json(), "provenance": self.provenance, "notices": self.model.notices,
         }  # fmt: skip
 
@@ -126,6 +128,7 @@ def make_report(model: TableModel, test: Table, command: str = "") -> Report:
         table_figures.intervals(model.target, truth, outputs, model.model.executor),
         _mistakes(model, test, truth, outputs),
         model.importance(test),
+        model.diagnose(model.parts.get("train", test)),
         truth,
         outputs,
         {

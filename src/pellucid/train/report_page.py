@@ -57,6 +57,7 @@ def body(report: Report) -> str:
         _section("Where it is right, and where it errs", _errors(report)),
         _section("What it rests on", report.importance.body()),
         _section("The rows it is most wrong about", _mistakes(report.mistakes)),
+        _section("What the doctor finds", _diagnosis(report)),
         _section("The data", _data(report)),
         _section("The network", _network(report)),
         _section("To repeat it", _provenance(report)),
@@ -141,6 +142,11 @@ def _mistakes(mistakes: Sequence[Mistake]) -> str:
         for one in mistakes
     ]
     return table(rows, ["", "true", "predicted", *map(escape, names)])
+
+
+def _diagnosis(report: Report) -> str:
+    none = "" if report.diagnosis.findings else "<p>Nothing: data, network and course of training look healthy.</p>\n"
+    return none + report.diagnosis.body()
 
 
 def _data(report: Report) -> str:
