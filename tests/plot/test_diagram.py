@@ -271,7 +271,10 @@ def test_a_table_gives_names_of_columns_and_classes() -> None:
     table = {"grams": draw.normal(100, 20, 60).tolist(), "colour": ["red", "green", "blue"] * 20}
     table["kind"] = ["apple" if colour == "red" else "other" for colour in table["colour"]]
     model = pellucid.TableModel.train(table, "kind", hidden=(4,), epochs=2, seed=1, verbose=0)
-    texts = {label.text for label in shapes(model.diagram(table, row=2, show="contributions"), Label)}
+    diagram = model.diagram(table, row=2, show="contributions")
+    texts = {label.text for label in shapes(diagram, Label)}
+    plain = [line for line in shapes(diagram, Curve) if line.colour == "line"]
+    assert len(plain) == 1 + 1 + 4 + 4  # grams, prepared, to features; colour to its three values or none, to features
     assert {"grams", "colour = red", "kind = other"} <= texts
     with pytest.raises(ArgumentError, match="row 60"):
         model.diagram(table, row=60)

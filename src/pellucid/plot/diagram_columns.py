@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import numpy
 
@@ -55,6 +55,11 @@ class Column:
         return len(self.shown) < self.item.count
 
     @property
+    def named(self) -> bool:
+        """Whether each neuron has a name: its column or class."""
+        return len(self.item.labels) == self.item.count
+
+    @property
     def height(self) -> float:
         return self.offsets[-1] - self.offsets[0] + 2 * self.scale.radius
 
@@ -66,7 +71,7 @@ class Column:
 
     def name(self, unit: int) -> str:
         """A neuron's own name: its column or class, else x₁, h₁, ŷ."""
-        if len(self.item.labels) == self.item.count:
+        if self.named:
             return shortened(str(self.item.labels[unit]), 24)
         one = self.item.count == 1 and self.letter != "h"
         return self.letter if one else self.letter + str(unit + 1).translate(_SUBSCRIPTS)
@@ -234,18 +239,17 @@ def stroke(share: float) -> tuple[float, float]:
 
 
 def _one_to_one(source: Column, target: Column) -> list[tuple[int, int]]:
-    """Which neurons belong together where nothing is weighted: those of one place, else all."""
-    offset = 0
-    for other in target.item.before:
-        if other is source.item:
-            break
-        offset += other.count
-    joined = target.item.kind == "Concatenate"
-    if joined or source.item.count == target.item.count:
-        shift = offset if joined else 0
-        return [(i, target.shown.index(unit + shift)) for i, unit in enumerate(source.shown)
-                if unit + shift in target.shown]  # fmt: skip
-    return [(i, j) for i in range(len(source.shown)) for j in range(len(target.shown))]
+    """Which neurons belong together where nothing is weighted: those of one place or name, else all."""
+    shift = 0
+    if target.item.kind == "Concatenate":
+        shift = sum(other.count for other in takewhile(lambda other: other is not source.item, target.item.before))
+    elif source.named and target.named:  # "income" and "income 2 … 3", "colour" and "colour = red"
+        return [(i, j) for i, one in enumerate(source.shown) for j, other in enumerate(target.shown)
+                if str(target.item.labels[other]).startswith(str(source.item.labels[one]))]  # fmt: skip
+    elif source.item.count != target.item.count:
+        return [(i, j) for i in range(len(source.shown)) for j in range(len(target.shown))]
+    places = {unit: j for j, unit in enumerate(target.shown)}
+    return [(i, places[unit + shift]) for i, unit in enumerate(source.shown) if unit + shift in places]
 
 
 def _tip(source: Column, target: Column, i: int, j: int, value: float, show: str) -> str:
