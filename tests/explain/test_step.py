@@ -92,6 +92,35 @@ def test_examples_are_told_apart() -> None:
     assert sum(path.product for path in weight.paths) == pytest.approx(weight.gradient, rel=1e-6)
 
 
+def test_a_dead_neuron_shows_where_the_gradient_ends() -> None:
+    model = student()
+    model.set_weights([[[0.5, -0.2], [0.1, 0.3]], [-9.0, 0.1], [[0.7], [-0.5]], [0.0951]])
+    (weight,) = model.explain_step(X[:1], Y[:1], weight="w₁").weights
+    assert weight.gradient == 0.0
+    assert weight.complete
+    (path,) = weight.paths
+    assert [TEXT.symbol(symbol) for symbol in path.symbols] == ["w₁", "z₁", "h₁", "z₃", "ŷ", "L"]
+    assert [one.value for one in path.derivatives][2] == 0.0  # ReLU′(z₁)
+    assert weight.new == weight.value
+
+
+def test_wide_networks_fold_into_a_bounded_explanation() -> None:
+    draw = numpy.random.default_rng(3)
+    model = pellucid.Sequential([pellucid.Input((784,)), Dense(128, "relu"), Dense(10, "softmax")], seed=1)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    x, y = draw.random((32, 784), numpy.float32), draw.integers(0, 10, 32)
+    step = model.explain_step(x, y, weight=["dense/kernel[400,7]", "dense_1/bias"])
+    for weight in step.weights:
+        assert sum(path.product for path in weight.paths) + weight.rest == pytest.approx(weight.gradient, rel=1e-6)
+        assert not weight.complete
+    assert len(step.text()) < 15_000
+    assert len(step.html()) < 120_000
+    assert "780 more" in step.text()
+    silent = model.explain_step(0 * x, y, weight="dense/kernel[400,7]")
+    assert "on every way to the loss a local derivative is 0" in silent.text()
+    assert "on every way to the loss a local derivative is 0" in silent.html()
+
+
 def test_four_renderings(tmp_path: Path) -> None:
     step = student().explain_step(X[:1], Y[:1], weight=["w₁", "pass/bias[0]"])
     assert repr(step).startswith("StepExplanation(student, 1 example, loss 1.0024")

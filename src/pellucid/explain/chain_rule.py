@@ -35,6 +35,7 @@ class ChainRule:
 
     def __init__(self, unfolding: Unfolding) -> None:
         self.unfolding = unfolding
+        self._whole = bool(unfolding.naming.own)  # whether ways that add nothing are followed too, to show why
         self._reached: dict[Tensor, set[Tensor]] = {}
         self._links: dict[tuple[Tensor, Index], list[Link]] = {}
 
@@ -49,7 +50,7 @@ class ChainRule:
         form = ex.linear(self._adjoint(adjoint, index, value, None))
         found = []
         for (target, place), (name, local) in form.items():
-            if name.value != 0.0 or target is self.unfolding.opened.loss:
+            if name.value != 0.0 or self._whole or target is self.unfolding.opened.loss:
                 found.append(Link(target, place, local, name.value))
         self._links[value, index] = found
         return found
@@ -74,7 +75,7 @@ class ChainRule:
 
     def _adjoint_term(self, term: Term, node: Node, source: Tensor) -> Expression:
         if isinstance(term, Element):
-            if term.number == 0.0 and self._carries(node.inputs[term.operand]):
+            if term.number == 0.0 and not self._whole and self._carries(node.inputs[term.operand]):
                 return Number(0.0)
             return self._adjoint(node.inputs[term.operand], term.index, source, node)
         if isinstance(term, PlainNumber):

@@ -44,4 +44,5 @@ def largest_paths(chain: ChainRule, weight: Tensor, index: Index, width: int) ->
         bundles = ranked[:width]
         complete = complete and all(bundle.weight == 0.0 for bundle in ranked[width:])
     found.sort(key=lambda bundle: -abs(bundle.product))
-    return [bundle.links for bundle in found[:width]], complete and len(found) <= width
+    shown = [bundle for bundle in found if bundle.product] or found[:1]  # one way shows why nothing comes through
+    return [bundle.links for bundle in shown[:width]], complete and len(shown) <= width

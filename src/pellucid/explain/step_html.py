@@ -9,6 +9,7 @@ from pellucid.explain.notation import MATHML, MathML
 from pellucid.explain.numbers import number
 from pellucid.explain.page import escape, fold, table
 from pellucid.explain.record import Equation, LayerStep, LocalDerivative, Path, StepExplanation, WeightStep
+from pellucid.explain.step_text import NO_PATH
 
 _OPENED = 3  # paths that are shown unfolded
 _LONG = 12  # factors of a product that is still written out
@@ -71,7 +72,9 @@ def _weight(weight: WeightStep, opened: bool) -> str:
         _path(path, gradient if alone else "<mtext>product</mtext>") if place < _OPENED else _folded(path)
         for place, path in enumerate(weight.paths)
     ]
-    if not alone:
+    if not weight.paths and weight.complete:
+        parts.append(f"<p>{MATHML.inline(MATHML.joined([gradient, MATHML.number(0.0)]))}: {NO_PATH}.</p>")
+    elif not alone:
         shown = [MATHML.write(add(Number(path.product) for path in weight.paths[:4]))]
         more = ["<mo>…</mo>"] if len(weight.paths) > 4 else []
         others = [] if weight.complete else [f"<mtext>all other paths:&nbsp;</mtext>{MATHML.number(weight.rest)}"]

@@ -11,6 +11,7 @@ from pellucid.explain.numbers import number
 from pellucid.explain.record import Equation, LayerStep, Path, StepExplanation, WeightStep
 
 _WIDE = 118
+NO_PATH = "on every way to the loss a local derivative is 0"
 _OPENED = 2  # paths that are shown with each local derivative
 
 
@@ -93,7 +94,9 @@ def _weight(weight: WeightStep) -> str:
         lines += ["", "   Further paths"]
         others = [[" → ".join(map(TEXT.symbol, path.symbols)), number(path.product)] for path in weight.paths[_OPENED:]]
         lines.append(_table(others, "     "))
-    if count != 1 or not weight.complete:
+    if not count and weight.complete:
+        lines += ["", f"   {gradient} = 0: {NO_PATH}"]
+    elif count != 1 or not weight.complete:
         rest = "" if weight.complete else f", all other paths {number(weight.rest)}"
         shown = TEXT.write(add(Number(path.product) for path in weight.paths[:4])) + (" + …" if count > 4 else "")
         lines += ["", f"   {gradient} = sum over paths = {shown}{rest}"]
