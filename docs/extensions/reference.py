@@ -41,7 +41,9 @@ def entry(path: str, item: Any, members: bool) -> list[str]:
         first, *rest = as_rest(inspect.getdoc(item) or "")
         return lines + [f"   {line}" for line in [first, *formula, *rest]] + [""]
     if inspect.isclass(item):
-        return [f".. autoclass:: {path}", *(["   :members:"] if members else []), ""]
+        described = [base.__name__ for base in item.__mro__[1:] if base.__name__ in pellucid.__all__]
+        options = ["   :members:", f"   :inherited-members: {', '.join(['object', *described])}"]  # of other bases
+        return [f".. autoclass:: {path}", *(options if members else []), ""]
     return [f".. autofunction:: {path}", ""]
 
 
