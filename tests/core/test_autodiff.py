@@ -73,7 +73,7 @@ def test_rules_of_the_wrong_arity_or_shape(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_backward_nodes_are_marked_and_keep_the_layer() -> None:
-    from pellucid.core.graph import scope
+    from pellucid.core.place import scope
 
     x = feed((2,))
     with scope("dense"):

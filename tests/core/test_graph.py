@@ -8,7 +8,8 @@ import pytest
 from pellucid import ops
 from pellucid.core.autodiff import gradients
 from pellucid.core.evaluate import evaluate
-from pellucid.core.graph import Program, Tensor, Variable, composite, order, scope, tensor, variables_of
+from pellucid.core.graph import Program, Tensor, Variable, composite, order, tensor, variables_of
+from pellucid.core.place import scope
 from pellucid.core.show import show
 from pellucid.core.sources import Read, feed
 from pellucid.core.verify import verify

@@ -8,8 +8,9 @@ import numpy
 import pytest
 
 from pellucid import ops
-from pellucid.core.graph import Group, Node, Program, Tensor, Variable, grouped
+from pellucid.core.graph import Node, Program, Tensor, Variable
 from pellucid.core.op import Op
+from pellucid.core.place import Group, grouped
 from pellucid.core.sources import feed
 from pellucid.core.spec import Spec
 from pellucid.core.verify import verify

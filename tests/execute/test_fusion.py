@@ -12,7 +12,8 @@ from executors import agree, kernels, lowered
 
 from pellucid import ops
 from pellucid.core.autodiff import gradients
-from pellucid.core.graph import Group, Program, Tensor, Variable, grouped
+from pellucid.core.graph import Program, Tensor, Variable
+from pellucid.core.place import Group, grouped
 from pellucid.core.sources import feed
 from pellucid.nn import losses, optimizers
 from pellucid.nn.optimizers.moments import adam

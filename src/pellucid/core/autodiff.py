@@ -15,7 +15,8 @@ from itertools import groupby
 
 import numpy
 
-from pellucid.core.graph import Group, Node, Tensor, grouped, order, placed, tensor
+from pellucid.core.graph import Node, Tensor, order, tensor
+from pellucid.core.place import Group, grouped, placed
 from pellucid.core.recompute import Copy
 from pellucid.core.spec import known
 from pellucid.errors import DtypeError, GraphError, ShapeError

@@ -13,10 +13,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Any, TypeVar, Union, cast
 
 import numpy
 
+from pellucid.core.place import Group, grouped, place, placed
 from pellucid.core.spec import Spec
 from pellucid.errors import DtypeError, ShapeError
 
@@ -29,82 +30,18 @@ TensorLike = Union["Operand", float, int, bool, numpy.ndarray]
 _serial = itertools.count()
 
 
-@dataclass(eq=False)
-class Group:
-    """One call of a composite: what went in, what came out, and (by `Node.groups`) the primitives between.
-
-    The group `gradient_of` another has the derivatives with respect to the other's inputs as outputs; `derivatives`
-    says which is which.
-    """
-
-    name: str
-    attributes: dict[str, Any]
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...] = ()
-    gradient_of: Group | None = None
-    derivatives: dict[Tensor, Tensor] = field(default_factory=dict)
-
-
-class Segment:
-    """Nodes whose values the backward pass computes again: see `core/recompute.py`."""
-
-
-class Place(NamedTuple):
-    """Where new nodes are put: the layers they belong to, the groups they expand, the node they differentiate, and the
-    segment that is computed again."""
-
-    scope: tuple[str, ...] = ()
-    groups: tuple[Group, ...] = ()
-    differentiates: Node | None = None
-    segment: Segment | None = None
-
-
-_TOP = Place()
-_place: ContextVar[Place] = ContextVar("place", default=_TOP)
-
-
-def place() -> Place:
-    """Where nodes are put at the moment."""
-    return _place.get()
-
-
-class placed:  # noqa: N801  a block, written as contextmanager's functions are, at a third of their cost
-    """Build the nodes inside this block at another place."""
-
-    __slots__ = ("changes", "token")
-
-    def __init__(self, **changes: Any) -> None:
-        self.changes = changes
-
-    def __enter__(self) -> None:
-        self.token = _place.set(_place.get()._replace(**self.changes))
-
-    def __exit__(self, *error: object) -> None:
-        _place.reset(self.token)
-
-
-def scope(name: str) -> placed:
-    """Build the nodes inside this block under the name of a layer."""
-    return placed(scope=(*_place.get().scope, name))
-
-
-def grouped(group: Group) -> placed:
-    """Build the nodes inside this block as the expansion of `group`."""
-    return placed(groups=(*_place.get().groups, group))
-
-
 class Node:
     """An op applied to tensors. Immutable once made."""
 
     __slots__ = ("differentiates", "groups", "inputs", "op", "outputs", "scope", "segment", "serial")
 
     def __init__(self, op: Op, inputs: tuple[Tensor, ...], specs: tuple[Spec, ...]) -> None:
-        place = _place.get()
+        at = place()
         self.serial = next(_serial)
         self.op, self.inputs = op, inputs
         self.outputs = tuple([Tensor(self, position, spec) for position, spec in enumerate(specs)])
-        self.scope, self.groups = place.scope, place.groups
-        self.differentiates, self.segment = place.differentiates, place.segment
+        self.scope, self.groups = at.scope, at.groups
+        self.differentiates, self.segment = at.differentiates, at.segment
 
     @property
     def output(self) -> Tensor:

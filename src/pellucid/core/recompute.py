@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pellucid.core.graph import Group, Node, Segment, Tensor, build, place, placed
+from pellucid.core.graph import Node, Tensor, build
+from pellucid.core.place import Group, Segment, place, placed
 from pellucid.core.sources import Constant, Read
 
 

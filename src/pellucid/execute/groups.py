@@ -13,7 +13,8 @@ from inspect import signature
 from itertools import zip_longest
 from typing import Any
 
-from pellucid.core.graph import Group, Node, Tensor, composites
+from pellucid.core.graph import Node, Tensor, composites
+from pellucid.core.place import Group
 from pellucid.core.spec import Shape, Spec, normalize_axes
 from pellucid.execute.cell import Cell
 from pellucid.execute.values import Values

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from pellucid.core.graph import Group, Node, Tensor, order
+from pellucid.core.graph import Node, Tensor, order
+from pellucid.core.place import Group
 from pellucid.core.sources import Constant
 from pellucid.core.terms import Apply, Element, Product, Sum, Term
 from pellucid.core.terms import Number as PlainNumber

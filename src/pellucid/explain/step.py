@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy
 
-from pellucid.core.graph import Group, Tensor, Variable, composites
+from pellucid.core.graph import Tensor, Variable, composites
 from pellucid.core.op import registry
+from pellucid.core.place import Group
 from pellucid.core.spec import known
 from pellucid.errors import ArgumentError, UnknownNameError
 from pellucid.explain.chain_rule import ChainRule, Link

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy
 
-from pellucid.core.graph import Group, Tensor
+from pellucid.core.graph import Tensor
+from pellucid.core.place import Group
 from pellucid.core.spec import known
 from pellucid.explain import expression as ex
 from pellucid.explain.expression import Expression, Function, Name, Number

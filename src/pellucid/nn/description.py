@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from pellucid.core.graph import Group, Tensor, composites
+from pellucid.core.graph import Tensor, composites
 from pellucid.core.op import registry
+from pellucid.core.place import Group
 from pellucid.core.sources import Constant, Read, feed
 from pellucid.core.spec import DTYPES, show_shape
 from pellucid.errors import ArgumentError, ModelFileError, PellucidError

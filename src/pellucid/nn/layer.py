@@ -16,8 +16,9 @@ from contextlib import contextmanager, nullcontext
 from itertools import chain, count
 from typing import Any, ClassVar
 
-from pellucid.core.graph import Tensor, Variable, place, scope
+from pellucid.core.graph import Tensor, Variable
 from pellucid.core.op import registry
+from pellucid.core.place import place, scope
 from pellucid.core.recompute import recomputed
 from pellucid.core.spec import Shape, show_shape
 from pellucid.errors import ArgumentError, DtypeError, ModelFileError, ShapeError, StateError, nearest

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pellucid.core.graph import Group, Node, Tensor, composites
+from pellucid.core.graph import Node, Tensor, composites
+from pellucid.core.place import Group
 from pellucid.core.sources import Feed, Read
 from pellucid.errors import ArgumentError, GraphError, ShapeError
 from pellucid.nn import arguments

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pellucid.core.graph import Group, Node, Tensor
+from pellucid.core.graph import Node, Tensor
+from pellucid.core.place import Group
 from pellucid.core.sources import Constant
 from pellucid.errors import ArgumentError
 from pellucid.nn.calling import Call

@@ -14,7 +14,8 @@ import numpy
 
 from pellucid import ops
 from pellucid.core.autodiff import gradients
-from pellucid.core.graph import Program, Tensor, Variable, scope
+from pellucid.core.graph import Program, Tensor, Variable
+from pellucid.core.place import scope
 from pellucid.core.sources import feed
 from pellucid.core.spec import known
 from pellucid.nn.construction import Construction, constructing

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pellucid.core.autodiff import gradients
-from pellucid.core.graph import Program, Tensor, Variable, scope, updated
+from pellucid.core.graph import Program, Tensor, Variable, updated
+from pellucid.core.place import scope
 from pellucid.core.sources import feed
 from pellucid.data import batches
 from pellucid.errors import ArgumentError, ShapeError
