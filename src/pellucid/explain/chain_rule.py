@@ -17,7 +17,7 @@ from pellucid.core.terms import Number as PlainNumber
 from pellucid.explain import expression as ex
 from pellucid.explain.expression import Expression, Function, Name, Number
 from pellucid.explain.naming import Index
-from pellucid.explain.unfolding import Unfolding, agree
+from pellucid.explain.unfolding import IN_FULL, Unfolding, agree
 from pellucid.explain.written import WRITTEN, is_activation
 
 
@@ -65,7 +65,7 @@ class ChainRule:
                 self.unfolding.number(adjoint, index), self.unfolding.derivative(target, place), (target, place)
             )
         if not self._carries(adjoint):
-            return self.unfolding.operand(adjoint, index, 1)
+            return self.unfolding.operand(adjoint, index, IN_FULL)
         node = adjoint.node
         if isinstance(node.op, Constant):
             return Number(self.unfolding.number(adjoint, index))
@@ -122,7 +122,7 @@ class ChainRule:
         if len(form) != 1:
             return None
         ((name, local),) = form.values()
-        slope = Function(local.value, f"{group.name}′", (self.unfolding.operand(value, index, 1),))
+        slope = Function(local.value, f"{group.name}′", (self.unfolding.operand(value, index, IN_FULL),))
         return ex.multiply([slope, name])
 
     def _target(self, adjoint: Tensor, source: Tensor, user: Node | None) -> Tensor | None:

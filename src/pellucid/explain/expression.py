@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
@@ -319,8 +319,3 @@ def widest(parts: list[Expression], count: int) -> Expression:
     ranked = sorted(parts, key=lambda part: -abs(part.value))
     rest = math.fsum(part.value for part in ranked[count:])
     return add([*ranked[:count], Rest(rest, len(parts) - count)])
-
-
-def renamed(symbol: Symbol, **changes: Any) -> Symbol:
-    """The symbol with something changed."""
-    return replace(symbol, **changes)

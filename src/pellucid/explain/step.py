@@ -43,8 +43,8 @@ def explain(
     names: Mapping[str, Sequence[str]] | None = None,
 ) -> StepExplanation:
     """The step of an opened network. `weight`: "LAYER/NAME[i,j]", several of them, or `None` for all of a small network
-    and, of a larger one, the weights of the layers with the largest gradients. `names`
-    says by layers and inputs what their elements are."""
+    and, of a larger one, those with the largest gradients. `names` says by layers and inputs what their elements are.
+    """
     assert opened.loss is not None
     naming = name(opened, names)
     unfolding = Unfolding(opened, naming, _WIDTH if naming.own else _NARROW)

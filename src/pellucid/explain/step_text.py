@@ -115,7 +115,7 @@ def _path(path: Path, result: str) -> list[str]:
         for one in path.derivatives
     ]
     for row in rows:
-        if row[1] == row[2]:
+        if row[1] == row[2] or len(row[1]) > _WIDE:
             row[1] = ""
     product = multiply(one.formula for one in path.derivatives)
     lines = ["Path " + " → ".join(map(TEXT.symbol, path.symbols)), *_table(rows, "  ").splitlines()]

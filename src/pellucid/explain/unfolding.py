@@ -23,6 +23,7 @@ from pellucid.explain.naming import MOVES, Index, Naming, state_letter
 from pellucid.explain.opened import Opened
 from pellucid.explain.written import FUNCTION_NAMES, WRITTEN, is_activation
 
+IN_FULL = -1000  # the depth from which an expression is written out, however deep it goes
 _DEEP = 7  # ops that one expression may go through; what lies deeper is an equation of its own
 
 

@@ -53,7 +53,7 @@ def probability(unfolding: Unfolding, logits: Tensor, index: Index, kind: str) -
             shape = unfolding.values[output].shape
             flat = int(numpy.ravel_multi_index(index, unfolding.values[logits].shape)) if index else 0
             return unfolding.operand(output, tuple(int(i) for i in numpy.unravel_index(flat, shape)))
-    x = unfolding.operand(logits, index, 1)
+    x = unfolding.operand(logits, index)
     if kind == "sigmoid":
         return Function(1.0 / (1.0 + math.exp(-x.value)) if x.value > -_LARGEST else 0.0, "σ", (x,))
     row = unfolding.values[logits][index[:-1]]
@@ -97,7 +97,7 @@ def _binary_partials(unfolding: Unfolding, group: Group, value: Tensor, index: I
     truth, logits = group.inputs
     if value is not logits:
         return None
-    y, p = unfolding.operand(truth, index, 1), probability(unfolding, logits, index, "sigmoid")
+    y, p = unfolding.operand(truth, index), probability(unfolding, logits, index, "sigmoid")
     return [(index, ex.add([p, ex.negate(y)]))]
 
 
@@ -135,7 +135,7 @@ def _categorical_partials(unfolding: Unfolding, group: Group, value: Tensor, ind
     if not math.isclose(float(unfolding.values[truth][index[:-1]].sum()), 1.0, rel_tol=1e-9):
         return None
     p = probability(unfolding, logits, index, "softmax")
-    return [(index[:-1], ex.add([p, ex.negate(unfolding.operand(truth, index, 1))]))]
+    return [(index[:-1], ex.add([p, ex.negate(unfolding.operand(truth, index))]))]
 
 
 def _softmax_value(unfolding: Unfolding, group: Group, index: Index, depth: int) -> Expression | None:
@@ -164,7 +164,7 @@ def _softmax_partials(unfolding: Unfolding, group: Group, value: Tensor, index: 
 
 
 def _output(unfolding: Unfolding, y: Tensor, index: Index) -> Expression:
-    made = unfolding.operand(y, index, 1)
+    made = unfolding.operand(y, index)
     return made if isinstance(made, Name) else Function(made.value, "softmax", (_first(made),))
 
 
