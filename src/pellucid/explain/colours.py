@@ -26,15 +26,6 @@ def hidden_colour(place: int) -> str:
     return HIDDEN[place % len(HIDDEN)]
 
 
-def layer_colours(count: int) -> list[str]:
-    """Colours of layers in a row, from the input to the output.
-
-    >>> layer_colours(3) == [INPUT, HIDDEN[0], OUTPUT]
-    True
-    """
-    return [INPUT, *map(hidden_colour, range(count - 2)), OUTPUT][:count]
-
-
 def sign_colour(value: float) -> str:
     """Blue for a positive number, red for a negative one, grey for 0 and what is no number."""
     return POSITIVE if value > 0 else NEGATIVE if value < 0 else ZERO
@@ -48,16 +39,6 @@ def blend(first: str, second: str, share: float) -> str:
     """
     pairs = zip(_channels(first), _channels(second), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * min(max(share, 0.0), 1.0)):02X}" for a, b in pairs)
-
-
-def diverging(value: float, largest: float, zero: str = LIGHT["paper"]) -> str:
-    """From red through `zero` to blue: a number on a scale from −largest to largest.
-
-    >>> diverging(0.0, 1.0), diverging(2.0, 2.0) == POSITIVE, diverging(-9.0, 3.0) == NEGATIVE
-    ('#FFFFFF', True, True)
-    """
-    share = min(abs(value) / largest, 1.0) if largest > 0 else 0.0
-    return blend(zero, sign_colour(value), share)
 
 
 def _channels(colour: str) -> Sequence[int]:
