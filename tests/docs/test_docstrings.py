@@ -59,3 +59,5 @@ def test_examples(name: str) -> None:
         if name.startswith(part) and not find_spec(package):
             pytest.skip(f"{package} is not installed")
     assert doctest.testmod(import_module(name), optionflags=doctest.ELLIPSIS).failed == 0
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
