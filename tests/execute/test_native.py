@@ -270,7 +270,7 @@ print(resident() - before)
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
 def test_memory_stays_over_many_models() -> None:
-    assert int(run_python(MANY_MODELS)) < 10e6  # one such model with its optimizer has 0.4 MB
+    assert int(run_python(MANY_MODELS)) < 20e6  # 149 models of 0.4 MB with their optimizers, were they kept: 60 MB
 
 
 def test_equal_results_before_and_after_a_change_of_weights() -> None:
