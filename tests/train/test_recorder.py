@@ -322,7 +322,7 @@ def test_bad_requests(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="every must be"):
         Recorder(every=0)
     _, recording = recorded(every=4)
-    with pytest.raises(ArgumentError, match=r"use \.safetensors, \.html or \.gif"):
+    with pytest.raises(ArgumentError, match=r"must end in \.html, \.gif, \.safetensors"):
         recording.save(tmp_path / "run.mp4")
     with pytest.raises(ArgumentError, match="whole number"):
         recording.at(1.5)  # type: ignore[arg-type]

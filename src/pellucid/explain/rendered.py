@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import ArgumentError
+from pellucid.data.atomic import replace
+from pellucid.errors import ArgumentError, DataError
 from pellucid.explain.page import escape, fragment, page
 
 
@@ -41,11 +43,8 @@ class Rendered:
 
     def save(self, path: str | Path) -> None:
         """Write .txt, .html, .json or, where there are formulas, .tex; raises `ArgumentError` for another suffix."""
-        target = Path(path)
-        writers = {".txt": lambda: self.text() + "\n", ".html": self.html, ".json": self._json, ".tex": self.latex}
-        if target.suffix not in writers:
-            raise ArgumentError(f"cannot save as {target.name!r}; the name must end in {', '.join(writers)}")
-        target.write_text(writers[target.suffix](), encoding="utf-8")
+        forms = {".txt": lambda: self.text() + "\n", ".html": self.html, ".json": self._json, ".tex": self.latex}
+        save(path, forms)
 
     def _json(self) -> str:
         return json.dumps(_finite(self.to_json()), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -58,6 +57,26 @@ class Rendered:
 
     def __repr__(self) -> str:
         return self.text()
+
+
+def save(path: str | Path, forms: Mapping[str, Callable[[], str | bytes]], *others: str) -> None:
+    """Write the form of a record that a file's suffix asks for; `others`: suffixes that the record writes itself.
+
+    Raises `ArgumentError` for a suffix that has no form, `DataError` where the file cannot be written.
+    """
+    make = forms.get(Path(path).suffix.lower())
+    if make is None:
+        raise ArgumentError(f"cannot save as {Path(path).name!r}; the name must end in {', '.join((*forms, *others))}")
+    made = make()
+    write(path, made.encode() if isinstance(made, str) else made)
+
+
+def write(path: str | Path, content: bytes | memoryview) -> None:
+    """Replace a file whole; raises `DataError`, with cause and repair, where it cannot be written."""
+    try:
+        replace(path, [content])
+    except OSError as error:
+        raise DataError(f"{path} was not written: {error.strerror}") from error
 
 
 def _finite(value: Any) -> Any:

@@ -91,7 +91,11 @@ def explain(
 def _chosen(opened: Opened, naming: Naming, weight: str | Sequence[str] | None) -> list[Place]:
     trained = {path: value for path, (value, _) in naming.weights.items() if value in opened.derivatives}
     if weight is not None:
-        wanted = [weight] if isinstance(weight, str) else list(weight)
+        wanted = [weight] if isinstance(weight, str) else weight
+        if not isinstance(wanted, Sequence) or not wanted or not all(isinstance(one, str) for one in wanted):
+            raise ArgumentError(
+                f"weight must be LAYER/NAME[i,j] or several of them, got {weight!r}: {', '.join(trained)}"
+            )
         return [_parsed(opened, naming, trained, one) for one in wanted]
     if naming.own and sum(math.prod(known(value.shape)) for value in trained.values()) <= _ALL:
         return sorted(

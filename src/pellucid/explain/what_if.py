@@ -103,6 +103,8 @@ def changed(
     for key, value in changes.items():
         at = _at(key, arrays[place][0], names)
         label = str(key) if isinstance(key, str) else f"{inputs[place]}[{', '.join(map(str, at))}]"
+        if not isinstance(value, (int, float, numpy.number)):
+            raise ArgumentError(f"the new value of {label} must be a number, got {value!r}")
         made[place][0][at] = value
         said.append((label, rounded(float(arrays[place][0][at])), rounded(float(made[place][0][at]))))
     return said, made

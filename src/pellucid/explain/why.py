@@ -260,6 +260,8 @@ def _baseline(network: Network, arrays: Arrays, given: Any) -> tuple[Arrays, str
     found = []
     for name, part, array in zip(names, parts, arrays, strict=True):
         value = numpy.asarray(part)
+        if value.dtype.kind not in "biuf":
+            raise ArgumentError(f"baseline of {name!r} must be a number or an array of numbers, got {part!r}")
         if value.shape not in ((), array.shape, array.shape[1:]):
             raise ShapeError(
                 f"baseline of {name!r} must be a number or an array {show_shape(array.shape[1:])}, "
@@ -287,6 +289,10 @@ def _share(
     if ids and (vocabulary is not None or names is None):
         words = [_word(int(i), vocabulary) for i in values]
         return Share(name, "tokens", values, part, tuple(words), tuple(map(str, values.tolist())))
+    if vocabulary is not None and not ids:
+        raise ArgumentError(
+            f"vocabulary is for inputs of whole numbers, ids of words; input {name!r} has {values.dtype}"
+        )
     if names is not None and len(names) != count:
         raise ArgumentError(f"names has {len(names)} names for the {count} elements of input {name!r}")
     if names is None and values.ndim in (2, 3) and values.shape[1] > 1:

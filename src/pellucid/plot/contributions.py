@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy
 
 from pellucid.errors import ArgumentError
 from pellucid.explain.colours import sign_colour
-from pellucid.explain.grad_cam import warm
+from pellucid.explain.dependence import PartialDependence
+from pellucid.explain.grad_cam import GradCam, warm
+from pellucid.explain.importance import Importance
 from pellucid.explain.numbers import number
 from pellucid.explain.pixels import overlay
-from pellucid.explain.why import visible
+from pellucid.explain.why import Share, Why, visible
 from pellucid.explain.why_text import largest, rounded, signed
 from pellucid.plot.figure import BLUE, GREY, ORANGE, Axes, axes, bare, dress, styled
-
-if TYPE_CHECKING:
-    from pellucid.explain.dependence import PartialDependence
-    from pellucid.explain.grad_cam import GradCam
-    from pellucid.explain.importance import Importance
-    from pellucid.explain.why import Share, Why
+from pellucid.plot.inputs import need
 
 _SHOWN = 14
 
@@ -38,6 +33,7 @@ def contributions(why: Why, ax: Axes | None = None, input: str | None = None) ->
     >>> [label.get_text() for label in axes.get_yticklabels()]
     ['a = 3', 'b = 4']
     """
+    need(why, Why, "model.why(x)")
     share = _chosen(why, input)
     if share.form == "picture":
         height, width, *_ = share.values.shape
@@ -75,6 +71,7 @@ def importance(record: Importance, ax: Axes | None = None) -> Axes:
     >>> axes.get_title("left")
     'What the r2 of 0.9 rests on'
     """
+    need(record, Importance, "model.importance(x, y)")
     names = list(record.drops)[:_SHOWN]
     ax = axes(ax, (6.4, 0.9 + 0.3 * len(names)))
     bars(ax, names, [record.means[name] for name in names], [record.spreads[name] for name in names])
@@ -93,6 +90,7 @@ def partial_dependence(record: PartialDependence, ax: Axes | None = None) -> Axe
     >>> axes.lines[0].get_ydata().tolist()
     [200.0, 400.0]
     """
+    need(record, PartialDependence, "model.partial_dependence(x, column)")
     ax = axes(ax, (6.0, 3.8))
     if all(isinstance(value, float) for value in record.values):
         ax.fill_between(
@@ -124,6 +122,7 @@ def grad_cam(record: GradCam, ax: Axes | None = None) -> Axes:
     >>> grad_cam(model.grad_cam(numpy.ones((1, 6, 6, 1)), output=1)).images[0].get_size()
     (6, 6)
     """
+    need(record, GradCam, "model.grad_cam(x)")
     image, heat = record.image, record.map
     if heat.ndim == 1:  # a sequence
         ax = axes(ax, (6.4, 3.0))

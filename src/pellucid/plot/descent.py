@@ -61,8 +61,10 @@ def race(
     """
     inputs, wanted = _examples(x, y)
     given = entrants if entrants is not None else _usual(learning_rate)
-    if not given:
-        raise ArgumentError("race: there are no entrants; give optimizers by name")
+    if not isinstance(given, Mapping) or not given:
+        raise ArgumentError(
+            "race: entrants are optimizers by name, such as {'Adam': Adam(0.05), 'SGD': (SGD(0.05), 1)}"
+        )
     listed = {str(name): _entrant(one, len(inputs)) for name, one in given.items()}
     runs = {name: _run(model, inputs, wanted, *one, steps, seed) for name, one in listed.items()}
     best = min(runs, key=lambda name: _final(runs[name]))

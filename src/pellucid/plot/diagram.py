@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ import numpy
 from pellucid.errors import ArgumentError
 from pellucid.explain.colours import NEGATIVE, POSITIVE
 from pellucid.explain.numbers import number
+from pellucid.explain.rendered import save
 from pellucid.nn.network import Network
 from pellucid.plot.diagram_blocks import sizes, strongest_maps
 from pellucid.plot.diagram_columns import (
@@ -63,19 +66,15 @@ class Diagram:
 
     def save(self, path: str | Path) -> None:
         """Write the picture to a file: .svg, .html or .txt, or, drawn by Matplotlib, .png or .pdf."""
-        target = Path(path)
-        writers = {".svg": self.svg, ".html": self.html, ".txt": self.text}
-        suffix = target.suffix.lower()
-        if suffix in writers:
-            target.write_text(writers[suffix](), encoding="utf-8")
-        elif suffix in (".png", ".pdf"):
-            from pellucid.plot.canvas import draw_sheet
+        drawn = {f".{kind}": partial(self._drawn, kind) for kind in ("png", "pdf")}
+        save(path, {".svg": self.svg, **drawn, ".html": self.html, ".txt": self.text})
 
-            draw_sheet(self.sheet).savefig(target, dpi=200)
-        else:
-            raise ArgumentError(
-                f"a diagram cannot be saved as {target.name!r}; the name must end in .svg, .png, .pdf, .html or .txt"
-            )
+    def _drawn(self, kind: str) -> bytes:
+        from pellucid.plot.canvas import draw_sheet
+
+        content = BytesIO()
+        draw_sheet(self.sheet).savefig(content, format=kind, dpi=200)
+        return content.getvalue()
 
     def _repr_html_(self) -> str:
         return self.svg()
@@ -132,11 +131,15 @@ def _shown(parts: Sequence[Part]) -> dict[str, Sequence[int]]:
     return {**columns, **stacks}
 
 
-def numbers_of(trace: Trace, row: int = 0) -> Numbers:
-    """What a trace tells of one of its examples; raises `ArgumentError` for a row that it has not."""
+def numbers_of(network: Network, trace: Trace, row: int = 0) -> Numbers:
+    """What a trace of the network tells of one of its examples; raises `ArgumentError` for a row that it has not."""
+    found, names = getattr(trace, "inputs", None), network.input_names
+    if found is None or sorted(found) != sorted(names):
+        got = type(trace).__name__ if found is None else f"one with {', '.join(found)}"
+        raise ArgumentError(f"diagram: give a trace of this network, whose inputs are {', '.join(names)}; got {got}")
     rows = min((len(value) for value in trace.inputs.values()), default=0)
-    if not 0 <= row < rows:
-        raise ArgumentError(f"diagram: the trace has {rows} examples, so row must be 0 to {rows - 1}, got {row}")
+    if not isinstance(row, (int, numpy.integer)) or not 0 <= row < rows:
+        raise ArgumentError(f"diagram: the trace has {rows} examples, so row must be 0 to {rows - 1}, got {row!r}")
     outside = {name: layer for name, layer in trace.layers.items() if "/" not in name}
     inside: dict[str, numpy.ndarray] = {}
     for name, layer in trace.layers.items():

@@ -11,10 +11,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy
 
-from pellucid.data.atomic import replace
 from pellucid.errors import ArgumentError, UnknownNameError
 from pellucid.explain.colours import HIDDEN, INPUT, LIGHT, NEGATIVE, OUTPUT, POSITIVE, blend
 from pellucid.explain.numbers import number
+from pellucid.explain.rendered import write
 
 Axes = Any  # matplotlib.axes.Axes, or an array of them
 
@@ -190,4 +190,4 @@ def save(ax: Axes, path: str | Path, dpi: float = 150) -> None:
     content = BytesIO()
     figure.savefig(content, format=suffix, dpi=dpi, bbox_inches="tight", pad_inches=0.12)
     pyplot().close(figure)
-    replace(path, [content.getbuffer()])
+    write(path, content.getbuffer())

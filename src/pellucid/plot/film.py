@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -178,8 +179,8 @@ def _share(value: float, largest: float) -> float:
 # The animated picture
 
 
-def write_gif(film: Film, path: Path) -> None:
-    """Write an animated picture of up to 30 moments: diagram, loss and answers; Pillow writes it."""
+def gif_of(film: Film) -> bytes:
+    """An animated picture of up to 30 moments: diagram, loss and answers; Pillow makes it."""
     try:
         from PIL import Image as pillow  # noqa: N813
     except ImportError as error:
@@ -188,7 +189,9 @@ def write_gif(film: Film, path: Path) -> None:
     moments = numpy.unique(numpy.linspace(0, count - 1, min(count, _GIF_FRAMES)).round().astype(int))
     pictures = [pillow.fromarray(_drawn(film, int(moment))).quantize(128) for moment in moments]
     times = [_GIF_MILLISECONDS] * (len(pictures) - 1) + [1500]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=times, loop=0, optimize=True)
+    content = BytesIO()
+    pictures[0].save(content, "gif", save_all=True, append_images=pictures[1:], duration=times, loop=0, optimize=True)
+    return content.getvalue()
 
 
 def _drawn(film: Film, moment: int) -> numpy.ndarray:

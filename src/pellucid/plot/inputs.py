@@ -73,6 +73,12 @@ def one_of(what: str, name: str, known: Sequence[str]) -> str:
     return look_up(what, {one: one for one in known}, name)
 
 
+def need(record: object, kind: type, call: str) -> None:
+    """Raise `ArgumentError` unless a record is of the kind that a call gives."""
+    if not isinstance(record, kind):
+        raise ArgumentError(f"give what {call} returns, a {kind.__name__}; got {type(record).__name__}")
+
+
 def layer_values(source: Any, part: str = "activation") -> dict[str, Array]:
     """Arrays by name: from a mapping of them, of a model its weights, or of a trace a part of every layer.
 

@@ -67,7 +67,7 @@ def _numbers(model: Model, examples: Examples | None) -> Numbers:
     if examples is None:
         return Numbers()
     x = [array[:1] for array in examples.inputs]
-    return numbers_of(model.trace(x if len(x) > 1 else x[0]))
+    return numbers_of(model, model.trace(x if len(x) > 1 else x[0]))
 
 
 def _histograms(names: Sequence[str], moments: Sequence[Sequence[numpy.ndarray]]) -> list[Any]:

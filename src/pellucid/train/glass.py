@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from pellucid.errors import ArgumentError
+from pellucid.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
     from pellucid.explain.dependence import PartialDependence
@@ -40,8 +40,6 @@ class Glass:
         from pellucid.explain.trace import trace
         from pellucid.train.opening import open_model
 
-        if training and y is None:
-            raise ArgumentError("a step of training needs labels; give y beside x")
         model = cast("Model", self)
         opened = open_model(model, x, y, sample_weight, training, outputs=True)
         return trace(opened, None if exact else model.executor)
@@ -73,9 +71,13 @@ class Glass:
         from pellucid.plot.diagram import draw, numbers_of
         from pellucid.plot.diagram_items import Numbers
 
+        model = cast("Model", self)
+        model.need_built()
+        if x is None and y is not None:
+            raise ArgumentError("diagram: labels need examples; give x beside y")
         traced = self.trace(x, y) if trace is None and x is not None else trace
-        numbers = Numbers() if traced is None else numbers_of(traced, row)
-        return draw(cast("Model", self), numbers, show, names, title)
+        numbers = Numbers() if traced is None else numbers_of(model, traced, row)
+        return draw(model, numbers, show, _known(model, names), title)
 
     def explain_step(
         self,
@@ -107,7 +109,7 @@ class Glass:
         model = cast("Model", self)
         opened = open_model(model, x, y, sample_weight, training=True, unrolled=True)
         losses = " + ".join(dict.fromkeys(loss.name for loss in model.need_objective().losses))
-        return explain(opened, model.name, type(model.optimizer).__name__, losses, weight, names)
+        return explain(opened, model.name, type(model.optimizer).__name__, losses, weight, _known(model, names))
 
     def why(
         self,
@@ -263,6 +265,15 @@ class Glass:
 
 def _by_name(model: Model, arrays: list[Any]) -> dict[str, Any]:
     return dict(zip(model.input_names, arrays, strict=True))
+
+
+def _known(model: Model, names: Mapping[str, Sequence[str]] | None) -> Mapping[str, Sequence[str]] | None:
+    """Labels of the elements of inputs and layers; raises `UnknownNameError` where there is no such input or layer."""
+    known = {*model.input_names, *model.output_names, *(layer.name for layer in model.layers)}
+    for name, labels in (names or {}).items():
+        if len(labels) and name.split("/")[0] not in known:
+            raise UnknownNameError("input or layer", name, known)
+    return names
 
 
 def _names(x: Any, given: Sequence[str] | None) -> Sequence[str] | None:

@@ -290,11 +290,7 @@ class Model(Network, Glass):
         outputs = self.programs.at_once(x)
         if outputs is not None:
             return outputs[0] if len(outputs) == 1 else outputs
-        if not self.built:
-            raise StateError(
-                "predict: the network is not built, as it has no layers or its input's shape is not known; "
-                "add Input(shape=…) first, or call fit before"
-            )
+        self.need_built()
         if batches.is_batches(x):
             return predict_stream(self, x, steps)
         arrays = self.inputs_of(x)
@@ -317,7 +313,8 @@ class Model(Network, Glass):
     # Data in
 
     def inputs_of(self, x: Any) -> list[numpy.ndarray]:
-        """What the user gave as features, as one array per input."""
+        """What the user gave as features, as one array per input; raises `StateError` where these are not known yet."""
+        self.need_built()
         arrays = batches.as_arrays(x, self.input_names, allow_missing=self.accepts_missing)
         return feeding.fit_inputs(arrays, self.inputs, self.input_names, x)
 
@@ -350,9 +347,17 @@ class Model(Network, Glass):
         """Losses, metrics and optimizer; raises `StateError` before `compile`."""
         if self._choice is None:
             raise StateError("the model is not compiled; call model.compile(optimizer=…, loss=…) first")
-        if self.objective is None:
-            raise StateError("the network is not built, as it has no layers or its input's shape is not known")
+        self.need_built()
+        assert self.objective is not None
         return self.objective
+
+    def need_built(self) -> None:
+        """Raise `StateError` where the shape of the input is still open."""
+        if not self.built:
+            raise StateError(
+                "the network is not built, as it has no layers or its input's shape is not known; "
+                "add Input(shape=…) first, or call fit before"
+            )
 
     # Outside
 

@@ -10,7 +10,7 @@ import numpy
 from pellucid.core.graph import Tensor, order
 from pellucid.core.random import make_key
 from pellucid.data import batches
-from pellucid.errors import StateError
+from pellucid.errors import ArgumentError
 from pellucid.explain.opened import Opened, derivatives_of, layers_of, openable
 from pellucid.train.step import Signature, by_outputs, make_forward, make_goal
 
@@ -33,8 +33,9 @@ def open_model(
     are what the optimizer will write. `unrolled`: with every step of a recurrent layer as values of their own.
     `outputs`: with the derivative of the loss by outputs that cross-entropy passes over, to read the sums behind them.
     """
-    if not model.built:
-        raise StateError("the network is not built; add Input(shape=…) first, or call fit before")
+    model.need_built()
+    if training and y is None:
+        raise ArgumentError("a step of training needs labels; give y beside x")
     if y is None:
         arrays = model.inputs_of(x)
         rows = batches.same_rows({"features": arrays})

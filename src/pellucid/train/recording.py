@@ -12,6 +12,7 @@ import numpy
 
 from pellucid.errors import ArgumentError, ModelFileError
 from pellucid.explain.numbers import columns, number
+from pellucid.explain.rendered import save
 from pellucid.train import modelfile
 from pellucid.train.frames import Frame, Frames, Layout, size_text
 from pellucid.train.inputs import Examples
@@ -196,19 +197,16 @@ class Recording:
 
     def save(self, path: str | Path) -> None:
         """Write the recording to one file: .safetensors, to load again; .html, to look at; .gif, to show."""
-        target = Path(path)
-        suffix = target.suffix.lower()
-        if suffix == ".safetensors":
-            modelfile.write(target, *self._contents())
-        elif suffix == ".html":
-            target.write_text(self.html(), encoding="utf-8")
-        elif suffix == ".gif":
-            from pellucid.plot.film import write_gif
-            from pellucid.train.filming import film_of
-
-            write_gif(film_of(self), target)
+        if Path(path).suffix.lower() == ".safetensors":
+            modelfile.write(path, *self._contents())
         else:
-            raise ArgumentError(f"a recording cannot be saved as {target.name!r}; use .safetensors, .html or .gif")
+            save(path, {".html": self.html, ".gif": self._gif}, ".safetensors")
+
+    def _gif(self) -> bytes:
+        from pellucid.plot.film import gif_of
+        from pellucid.train.filming import film_of
+
+        return gif_of(film_of(self))
 
     @classmethod
     def load(cls, path: str | Path) -> Recording:
