@@ -87,7 +87,7 @@ def test_what_does_not_suit_is_refused(pyplot: Any) -> None:
         plot.race(linear(), X, Y, {"a": "adm"})
     with pytest.raises(ArgumentError, match="a batch size is 'all' or a whole number from 1, got 0"):
         plot.race(linear(), X, Y, {"a": ("adam", 0)})
-    with pytest.raises(ArgumentError, match="no entrants"):
+    with pytest.raises(ArgumentError, match="entrants are optimizers by name"):
         plot.race(linear(), X, Y, {})
     with pytest.raises(ShapeError, match="got 3 and 2"):
         plot.race(linear(), X, Y[:2])
