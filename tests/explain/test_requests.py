@@ -44,6 +44,19 @@ def test_requests(model: Any, request_: tuple[Any, type[PellucidError], str]) ->
         ask(model)
 
 
+def test_plots_of_tables_need_their_model(model: Any) -> None:
+    with pytest.raises(ArgumentError, match="need a TableModel, got Sequential"):
+        pellucid.plot.table_kinds(model)
+
+
+def test_rows_of_tables() -> None:
+    table = {"x": [float(i) for i in range(60)], "y": [2.0 * i for i in range(60)]}
+    houses = pellucid.TableModel.train(table, "y", hidden=(), epochs=1, seed=1, verbose=0)
+    for row in (60, -1, "a"):
+        with pytest.raises(ArgumentError, match=f"row {row}: .* 60 rows, counted from 0 to 59"):
+            houses.why(table, row=row)  # type: ignore[arg-type]
+
+
 def test_diagram_of_another_network(model: Any) -> None:
     other = pellucid.Sequential([Input((2,), name="other"), Dense(1)])
     with pytest.raises(ArgumentError, match="inputs are student; got one with other"):

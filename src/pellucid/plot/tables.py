@@ -31,6 +31,10 @@ def table_kinds(model: Any) -> list[str]:
     >>> table_kinds(TableModel.train(table, "y", hidden=(8,), epochs=2, seed=1, verbose=0))
     ['learning_curves', 'confusion_matrix', 'roc', 'precision_recall']
     """
+    if not hasattr(model, "target"):
+        raise ArgumentError(
+            f"plots of tables need a TableModel, got {type(model).__name__}; pellucid.plot has the others"
+        )
     recorded = ["learning_curves"] if model.history is not None and model.history.history else []
     return [*recorded, *(_OF_CLASSES if model.target.classes else _OF_NUMBERS)]
 

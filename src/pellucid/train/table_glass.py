@@ -318,7 +318,7 @@ def one_row(table: Table, row: int | None) -> Table:
     if row is None and len(table) != 1:
         raise ArgumentError(f"{table.name} has {len(table):,} rows; choose one: row=0 to {len(table) - 1}")
     place = 0 if row is None else row
-    if not 0 <= place < len(table):
+    if not isinstance(place, (int, numpy.integer)) or not 0 <= place < len(table):
         raise ArgumentError(f"row {place}: {table.name} has {len(table):,} rows, counted from 0 to {len(table) - 1:,}")
     return table.take(numpy.array([place]))
 
