@@ -49,6 +49,11 @@ def test_plots_of_tables_need_their_model(model: Any) -> None:
         pellucid.plot.table_kinds(model)
 
 
+def test_a_step_of_too_many_examples(model: Any) -> None:
+    with pytest.raises(ArgumentError, match="1,024 at most, got 100,000"):
+        model.explain_step(numpy.ones((100_000, 2)), numpy.ones((100_000, 1)))
+
+
 def test_rows_of_tables() -> None:
     table = {"x": [float(i) for i in range(60)], "y": [2.0 * i for i in range(60)]}
     houses = pellucid.TableModel.train(table, "y", hidden=(), epochs=1, seed=1, verbose=0)

@@ -32,6 +32,7 @@ _WIDTH, _NARROW = 8, 4  # parts of a sum that are shown, in a small network and 
 _ALL = 16  # weights of a network that are all explained
 _LAYERS = 6  # of which a weight is explained, where there are many
 _PATHS = 8
+_EXAMPLES = 1024  # which take about two seconds in a small network, and half a megabyte of text
 
 
 def explain(
@@ -46,6 +47,11 @@ def explain(
     and, of a larger one, those with the largest gradients. `names` says by layers and inputs what their elements are.
     """
     assert opened.loss is not None
+    rows = max((len(opened.feeds[value]) for value in opened.inputs.values()), default=0)
+    if rows > _EXAMPLES:
+        raise ArgumentError(
+            f"explain_step writes out all examples, {_EXAMPLES:,} at most, got {rows:,}; give some: x[:8], y[:8]"
+        )
     naming = name(opened, names)
     unfolding = Unfolding(opened, naming, _WIDTH if naming.own else _NARROW)
     chosen = _chosen(opened, naming, weight)
