@@ -287,10 +287,10 @@ LABELS = {
     "Hinge": "yes-no",
     "KLDivergence": "one-hot",
     "MeanAbsolutePercentageError": "positive",
-    "MeanSquaredLogarithmicError": "positive",
+    "MeanSquarePlusOneLogarithmicError": "positive",
     "Poisson": "positive",
     "SparseCategoricalCrossentropy": "class",
-    "SquaredHinge": "yes-no",
+    "SquarePlusOneHinge": "yes-no",
     "Tversky": "yes-no",
 }
 
@@ -335,14 +335,14 @@ def test_a_wrong_derivative_would_be_found(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_own_layers_and_losses_open() -> None:
-    class Squared(pellucid.Layer):
+    class SquarePlusOne(pellucid.Layer):
         def call(self, x: Any) -> Any:
             return x * x + 1.0
 
     def fourth(truth: Any, output: Any) -> Any:
         return pellucid.ops.mean((truth - output) ** 4.0, axis=-1)
 
-    model, x, y = chain((2,), nn.Dense(3, "tanh"), Squared(name="squared"), nn.Dense(1), loss=fourth)
+    model, x, y = chain((2,), nn.Dense(3, "tanh"), SquarePlusOne(name="squared"), nn.Dense(1), loss=fourth)
     check((model, x, y))
     text = model.explain_step(x[:1], y[:1]).text()
     assert "h₁·h₁ + 1" in text

@@ -203,7 +203,7 @@ def test_every_float_op_has_a_peer() -> None:
     from pellucid.core.op import registry
 
     elsewhere = {"sum", "max", "min", "take", "scatter_add", "transpose", "reshape", "slice", "pad", "concatenate"}
-    elsewhere |= {"where", "broadcast_to", "matmul", "cast", "straight_through_step"}
+    elsewhere |= {"where", "broadcast_to", "matmul", "cast", "straight_through_step", "after"}
     elsewhere |= {"max_pool", "average_pool", "max_pool_gradient", "average_pool_gradient"}
     elsewhere |= {"affine_sample", "affine_sample_gradient", "flip", "lstm", "gru", "simple_rnn"}
     elsewhere |= {"convolution", "convolution_input_gradient", "convolution_kernel_gradient"}

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,15 @@ def test_interrupted(executor: str, size: str, form: str, tmp_path: Path) -> Non
     assert found["closed"]
 
 
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Ctrl-C raises, as at a terminal; what runs in the background of a shell begins deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 def test_a_press_within_a_step_waits_for_its_end() -> None:
     from pellucid.train.interrupts import whole_steps
 

@@ -54,7 +54,7 @@ from pellucid.ops.composites import (
     softsign,
     stack,
 )
-from pellucid.ops.conversions import cast, stop_gradient
+from pellucid.ops.conversions import after, cast, stop_gradient
 from pellucid.ops.convolution import convolution, convolution_input_gradient, convolution_kernel_gradient
 from pellucid.ops.embedding import one_hot, scatter_add, take
 from pellucid.ops.gru import gru, gru_gradient
@@ -74,6 +74,7 @@ __all__ = [
     "add",
     "affine_sample",
     "affine_sample_gradient",
+    "after",
     "any",
     "argmax",
     "attention",

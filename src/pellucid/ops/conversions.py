@@ -73,6 +73,9 @@ class After(Op):
 
     What is computed from it is computed late: where an executor is free to choose, it can neither do so early nor see
     that the same was computed before. So recomputation saves memory.
+
+    >>> after([1.0, 2.0], 3.0).numpy()
+    array([1., 2.])
     """
 
     name, inputs = "after", ("x", "other")
@@ -105,6 +108,9 @@ class After(Op):
             Sample(cls(), (numpy.zeros((0, 2)), other)),
             Sample(cls(), (other, numpy.array([True])), error=DtypeError),
         ]
+
+
+after = After()
 
 
 def cast(x: Tensor, dtype: str) -> Tensor:
