@@ -258,8 +258,8 @@ class MathML(Notation):
     def formula(self, sides: list[str]) -> str:
         """An equation on lines of its own, broken between its sides where it is too long for one."""
         first, *others = ([f"{sides[0]}<mo>=</mo>{sides[1]}", *sides[2:]]) if len(sides) > 1 else sides
-        lines = [f"<math>{first}</math>", *(f"<math><mo>=</mo>{side}</math>" for side in others)]
-        return f'<div class="formula">{" ".join(lines)}</div>'
+        lines = [first, *(f"<mo>=</mo>{side}" for side in others)]
+        return f'<div class="formula">{" ".join(f"<span><math>{line}</math></span>" for line in lines)}</div>'
 
     def inline(self, text: str) -> str:
         """A formula within a line."""

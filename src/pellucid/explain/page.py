@@ -50,7 +50,8 @@ border-bottom:1px solid var(--line);vertical-align:baseline}
 .pellucid .formula{margin:.3rem 0;overflow-x:auto;overflow-y:hidden;padding:.15rem 0 .15rem 1.6rem;
 text-indent:-1.6rem}
 .pellucid math{font-size:1.08em}
-.pellucid .formula math{math-style:normal;text-indent:0}
+.pellucid .formula span{display:inline-block;text-indent:0;padding:.25rem 0}
+.pellucid .formula math{math-style:normal}
 .pellucid svg{max-width:100%;height:auto}
 .pellucid figure{margin:1rem 0}
 .pellucid figcaption{color:var(--faint);font-size:.92rem}
