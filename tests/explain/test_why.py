@@ -176,7 +176,7 @@ def test_against_many_steps_by_pytorch() -> None:
         seed=4,
     )
     kernel, bias, w1, b1, w2, b2 = (torch.tensor(weight, dtype=torch.float64) for weight in model.get_weights())
-    x = DRAW.normal(size=(1, 8, 8, 1)).astype("float32") * 2
+    x = numpy.random.default_rng(8).normal(size=(1, 8, 8, 1)).astype("float32") * 2
 
     def forward(batch: Any) -> Any:
         h = torch.relu(torch.nn.functional.conv2d(batch.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1), bias))
