@@ -287,10 +287,10 @@ LABELS = {
     "Hinge": "yes-no",
     "KLDivergence": "one-hot",
     "MeanAbsolutePercentageError": "positive",
-    "MeanSquarePlusOneLogarithmicError": "positive",
+    "MeanSquaredLogarithmicError": "positive",
     "Poisson": "positive",
     "SparseCategoricalCrossentropy": "class",
-    "SquarePlusOneHinge": "yes-no",
+    "SquaredHinge": "yes-no",
     "Tversky": "yes-no",
 }
 

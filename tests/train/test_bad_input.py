@@ -185,7 +185,7 @@ def test_too_early() -> None:
     empty, open_, bare = pl.Sequential(), pl.Sequential([Dense(1)]), pl.Sequential([Dense(1, input_shape=(20,))])
     open_.compile("sgd", "mse")
     for model in (empty, open_):
-        with pytest.raises(StateError, match=r"predict: the network is not built.*Input\(shape="):
+        with pytest.raises(StateError, match=r"the network is not built.*Input\(shape="):
             model.predict(X)
     for call in (bare.fit, bare.evaluate, bare.train_on_batch, open_.__class__([Dense(1)]).fit):
         with pytest.raises(StateError, match="the model is not compiled; call"):
