@@ -35,7 +35,7 @@ from pellucid.layers import (
     TransformerDecoder,
 )
 from pellucid.plot.diagram import Diagram
-from pellucid.plot.diagram_columns import fold, short
+from pellucid.plot.diagram_columns import compact, fold
 from pellucid.plot.layering import Extent, layered
 from pellucid.plot.shapes import Circle, Curve, Image, Label
 
@@ -140,7 +140,7 @@ def test_folding_keeps_the_ends_and_the_strongest() -> None:
 
 
 def test_numbers_that_do_not_fit_are_shortened() -> None:
-    assert [short(value) for value in (0.0, 1.0, -0.03821, 1234.6, 123456.0, 3.2e7, 1e-7)] == [
+    assert [compact(value) for value in (0.0, 1.0, -0.03821, 1234.6, 123456.0, 3.2e7, 1e-7)] == [
         "0", "1", "−0.0382", "1235", "123k", "32M", "1e−7",
     ]  # fmt: skip
 

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 _CONTROL = dict.fromkeys({*range(32), *range(127, 160)} - {9, 10}, "�")
@@ -45,20 +44,6 @@ def as_json(value: Any) -> str:
 def write_data(text: str) -> None:
     """Data as it is, line ends included."""
     _write(sys.stdout, text.removesuffix("\n"))
-
-
-def columns(rows: Iterable[Sequence[str]], right: Sequence[int] = (), indent: str = "  ") -> str:
-    """Rows of cells as aligned text; the columns in `right` are aligned to the right."""
-    cells = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for row in cells:
-        padded = [
-            cell.rjust(width) if place in right else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append(indent + "  ".join(padded).rstrip())
-    return "\n".join(lines)
 
 
 def _clean(text: str) -> str:

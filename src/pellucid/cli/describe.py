@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pellucid.cli import console, options
+from pellucid.explain.numbers import columns
 
 if TYPE_CHECKING:
     from pellucid.train.tabular import TableModel
@@ -52,7 +53,7 @@ def _describe_model(path: Path, as_json: bool) -> None:
         console.document(_record(table, path))
         return
     rows, history = table.source["rows"], table.history
-    console.out(console.columns(_origin(table, path), indent=""))
+    console.out(columns(_origin(table, path), indent="", left=(0, 1)))
     console.out("\nColumns\n")
     console.out(str(table.schema))
     console.out("\nNetwork\n")
@@ -99,7 +100,7 @@ def _history(epochs: list[int], figures: dict[str, list[Any]]) -> str:
     for place in places:
         mark = "best" if place == best else ""
         rows.append((str(epochs[place] + 1), *(f"{figures[name][place]:.4g}" for name in names), mark))
-    return console.columns(rows, right=range(len(names) + 1))
+    return columns(rows, indent="  ", left=(len(names) + 1,))
 
 
 def _record(table: TableModel, path: Path) -> dict[str, Any]:

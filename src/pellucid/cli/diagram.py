@@ -8,8 +8,6 @@ import click
 
 from pellucid.cli import console, options
 
-SHOWS = ("weights", "gradients", "contributions")
-
 
 @click.command("diagram")
 @options.MODEL
@@ -18,7 +16,7 @@ SHOWS = ("weights", "gradients", "contributions")
 @click.option("--row", type=click.IntRange(min=0), default=0, show_default=True, help="The row, counted from 0.")
 @click.option(
     "--show",
-    type=click.Choice(SHOWS),
+    metavar="WHAT",
     help="What the lines mean: weights (default), contributions (default with --data), or gradients of the loss.",
 )
 def command(model: Path, out: Path | None, data: Path | None, row: int, show: str | None) -> None:

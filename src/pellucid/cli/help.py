@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pellucid.cli import console, options
+from pellucid.explain.numbers import columns
 
 
 @click.command("help")
@@ -21,7 +22,7 @@ def command(code: str | None, as_json: bool) -> None:
         if as_json:
             console.document([{"code": one.code, "title": one.title, "repair": one.repair} for one in FAULTS.values()])
         else:
-            console.out(console.columns([(one.code, one.title) for _, one in sorted(FAULTS.items())], indent=""))
+            console.out(columns([(one.code, one.title) for _, one in sorted(FAULTS.items())], indent="", left=(0, 1)))
     elif as_json:
         console.document(vars(fault(code)))
     else:

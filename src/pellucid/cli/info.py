@@ -12,6 +12,7 @@ import click
 
 from pellucid._version import __version__
 from pellucid.cli import console, options
+from pellucid.explain.numbers import columns
 
 _PACKAGES = ("numpy", "duckdb", "narwhals", "click", "rich", "jax", "matplotlib")
 _REPAIR = (
@@ -39,7 +40,7 @@ def command(as_json: bool) -> None:
     if as_json:
         console.document(record)
         return
-    console.out(console.columns(_lines(record), indent=""))
+    console.out(columns(_lines(record), indent="", left=(0, 1)))
     if not native:
         console.note(_REPAIR)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pellucid.cli import console
+from pellucid.explain.numbers import columns
 
 if TYPE_CHECKING:
     from pellucid.data.target import Target
@@ -78,7 +79,7 @@ def figures(target: Target, found: dict[str, Any]) -> str:
     from pellucid.train.table_figures import names
 
     rows = [(FIGURES[name], _figure(name, found[name]), _meaning(name, target)) for name in names(target)]
-    text = console.columns(rows, right=(1,))
+    text = columns(rows, indent="  ", left=(0, 2))
     return text + "\n\n" + confusion(found) if "confusion_matrix" in found else text
 
 
@@ -111,7 +112,7 @@ def confusion(found: dict[str, Any]) -> str:
         pairs = [(count, i, j) for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j and count]
         most = sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))[:_SHOWN_CLASSES]
         rows = [("true", "taken for", "rows"), *((names[i], names[j], f"{count:,}") for count, i, j in most)]
-        return f"  commonest mistakes among {len(names)} classes\n" + console.columns(rows, right=(2,), indent="    ")
+        return f"  commonest mistakes among {len(names)} classes\n" + columns(rows, indent="    ", left=(0, 1))
     header = ["true \\ predicted", *names]
     body = [[name, *(f"{count:,}" for count in row)] for name, row in zip(names, matrix, strict=True)]
-    return console.columns([header, *body], right=range(1, len(names) + 1))
+    return columns([header, *body], indent="  ")

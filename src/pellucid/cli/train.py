@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pellucid.cli import console, options
+from pellucid.explain.numbers import columns
 
 if TYPE_CHECKING:
     from pellucid.train.tabular import TableModel
@@ -195,7 +196,7 @@ def _introduce(table: TableModel) -> None:
         ("network", f"{sizes}, {table.settings.activation}; {weights}, {runs_on}"),
         ("seed", str(table.settings.seed)),
     ]
-    console.say(console.columns(lines, indent=""))
+    console.say(columns(lines, indent="", left=(0, 1)))
     options.notes(table.notices)
 
 

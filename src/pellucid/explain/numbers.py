@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 
 
 def number(value: float) -> str:
@@ -24,14 +24,18 @@ def number(value: float) -> str:
     return f"−{text[1:]}" if text.startswith("-") else text
 
 
-def columns(rows: Sequence[Sequence[str]], indent: str = "   ", left: Sequence[int] = (0,)) -> str:
-    """Rows of cells below each other; the columns at `left` are flush left, the others flush right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+def columns(rows: Iterable[Sequence[str]], indent: str = "   ", left: Container[int] = (0,), widest: int = 200) -> str:
+    """Rows of cells below each other; the columns at `left` are flush left, the others flush right.
+
+    A cell longer than `widest` pushes what follows it aside, in its own row only.
+    """
+    cells = list(rows)
+    widths = [min(widest, max(map(len, column))) for column in zip(*cells, strict=True)]
     lines = (
         [
             cell.ljust(width) if i in left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        for row in rows
+        for row in cells
     )
     return "\n".join((indent + "  ".join(line)).rstrip() for line in lines)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from pellucid.explain.expression import Number, Product, Symbol, add, multiply
 from pellucid.explain.notation import TEXT, Text
-from pellucid.explain.numbers import number
+from pellucid.explain.numbers import columns, number
 from pellucid.explain.record import Equation, LayerStep, Path, StepExplanation, WeightStep
 
 _WIDE = 118
@@ -30,7 +30,8 @@ def render(step: StepExplanation) -> str:
     )
     parts += [_weight(weight) for weight in step.weights]
     if step.legend:
-        parts.append(_title("Where") + "\n" + _table([[name, "= " + text] for name, text in step.legend.items()]))
+        names = [(name, "= " + text) for name, text in step.legend.items()]
+        parts.append(_title("Where") + "\n" + columns(names, left=(0, 1), widest=60))
     return "\n\n".join(parts)
 
 
@@ -93,7 +94,7 @@ def _weight(weight: WeightStep) -> str:
     if count > _OPENED:
         lines += ["", "   Further paths"]
         others = [[" → ".join(map(TEXT.symbol, path.symbols)), number(path.product)] for path in weight.paths[_OPENED:]]
-        lines.append(_table(others, "     "))
+        lines.append(columns(others, "     ", left=(0, 1), widest=60))
     if not count and weight.complete:
         lines += ["", f"   {gradient} = 0: {NO_PATH}"]
     elif count != 1 or not weight.complete:
@@ -118,7 +119,8 @@ def _path(path: Path, result: str) -> list[str]:
         if row[1] == row[2] or len(row[1]) > _WIDE:
             row[1] = ""
     product = multiply(one.formula for one in path.derivatives)
-    lines = ["Path " + " → ".join(map(TEXT.symbol, path.symbols)), *_table(rows, "  ").splitlines()]
+    lines = ["Path " + " → ".join(map(TEXT.symbol, path.symbols))]
+    lines += columns(rows, "  ", left=(0, 1, 2), widest=60).splitlines()
     written = TEXT.write(product)
     sides = [number(path.product)]
     if isinstance(product, Product) and len(written) < _WIDE:
@@ -127,11 +129,3 @@ def _path(path: Path, result: str) -> list[str]:
     margin = " " * len(result)
     lines.append("  " + (line if len(line) < _WIDE else f"{result} = " + f"\n   {margin}  = ".join(sides)))
     return lines
-
-
-def _table(rows: Sequence[Sequence[str]], indent: str = "   ") -> str:
-    widths = [min(60, max(map(len, column))) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
-        for row in rows
-    )

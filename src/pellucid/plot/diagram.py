@@ -20,11 +20,7 @@ from pellucid.explain.numbers import number
 from pellucid.explain.rendered import save
 from pellucid.nn.network import Network
 from pellucid.plot.diagram_blocks import sizes, strongest_maps
-from pellucid.plot.diagram_columns import (
-    SHOWN,
-    connection_matrix,
-    short,
-)
+from pellucid.plot.diagram_columns import SHOWN, compact, connection_matrix
 from pellucid.plot.diagram_items import Numbers, items_of
 from pellucid.plot.diagram_links import gap, links
 from pellucid.plot.diagram_parts import Part, parts_of
@@ -222,9 +218,8 @@ def _words(parts: Sequence[Part], numbers: Numbers, show: str) -> list[str]:
             line += f", from {' and '.join(source.name for source in item.before)}"
         if part.column and item.value is not None and item.count <= SHOWN:
             values = numpy.ravel(item.value)
-            line += (
-                " (" + ", ".join(f"{part.column.name(i)} = {short(float(values[i]))}" for i in range(item.count)) + ")"
-            )
+            units = (f"{part.column.name(i)} = {compact(float(values[i]))}" for i in range(item.count))
+            line += f" ({', '.join(units)})"
         matrix = connection_matrix(item, show)
         if matrix is not None and matrix.size:
             i, j = numpy.unravel_index(int(numpy.abs(numpy.nan_to_num(matrix)).argmax()), matrix.shape)

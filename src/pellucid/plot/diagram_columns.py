@@ -109,11 +109,11 @@ class Column:
             shapes.append(Label(x, y - radius - 8, self.name(unit), 11.0, "muted", halo=True))
         item = self.item
         if large and show == "gradients" and item.gradient is not None:
-            text = f"∂L/∂{self.name(unit)} = {short(float(numpy.ravel(item.gradient)[unit]))}"
+            text = f"∂L/∂{self.name(unit)} = {compact(float(numpy.ravel(item.gradient)[unit]))}"
             shapes.append(Label(x, y + radius + 9, text, 10.0, "muted", halo=True))
         elif large and item.bias is not None:
             bias = float(item.bias[unit])
-            shapes.append(Label(x, y + radius + 9, f"bias {short(bias)}", 10.0, "muted", halo=True,
+            shapes.append(Label(x, y + radius + 9, f"bias {compact(bias)}", 10.0, "muted", halo=True,
                                 key=f"b:{item.name}:{unit}", value=bias))  # fmt: skip
         return shapes
 
@@ -129,10 +129,10 @@ class Column:
         return "\n".join(lines)
 
 
-def short(value: float, digits: int = 3) -> str:
+def compact(value: float, digits: int = 3) -> str:
     """A number with few digits, for where there is little room.
 
-    >>> short(-0.03821), short(123456.0)
+    >>> compact(-0.03821), compact(123456.0)
     ('−0.0382', '123k')
     """
     size = abs(value)
@@ -146,7 +146,7 @@ def short(value: float, digits: int = 3) -> str:
 
 def fitted(value: float, width: float, size: float) -> str:
     """A number with as many digits, up to three, as find room."""
-    texts = [short(value, digits) for digits in (3, 2, 1)]
+    texts = [compact(value, digits) for digits in (3, 2, 1)]
     return next((text for text in texts if text_width(text, size) <= width), texts[-1])
 
 
@@ -214,7 +214,7 @@ def connections(
         lines.append(Curve((start, end), sign_colour(value), *stroke(share), tip=tip, key=f"w:{place}", value=value))
         if len(pairs) <= _LABELLED and source.scale.radius > 20:
             x, y = _free_place(start, end, numbers, 0.3 if len(source.shown) > 1 else 0.6)
-            numbers.append(Label(x, y, short(value), 11.0, sign_colour(value), bold=True, halo=True,
+            numbers.append(Label(x, y, compact(value), 11.0, sign_colour(value), bold=True, halo=True,
                                  key=f"t:{place}", value=value))  # fmt: skip
     return lines, numbers
 

@@ -19,7 +19,7 @@ import numpy
 from pellucid.errors import ArgumentError
 from pellucid.explain.colours import HIDDEN, INPUT, LIGHT, NEGATIVE, OUTPUT, POSITIVE
 from pellucid.explain.page import data, escape, page
-from pellucid.plot.diagram_columns import fullness, short, stroke
+from pellucid.plot.diagram_columns import compact, fullness, stroke
 from pellucid.plot.shapes import Box, Circle, Curve, Image, Shape, Sheet
 from pellucid.plot.svg import image_address, to_svg
 
@@ -260,5 +260,5 @@ def _draw_answers(axes: Any, answers: Answers, moment: int) -> None:
         axes.imshow(values, cmap="Greens", aspect="auto", vmin=float(answers.values.min()),
                     vmax=float(answers.values.max()))  # fmt: skip
         axes.set_yticks(range(len(values)), [f"true: {text}" for text in answers.truths] or None)
-        axes.set_xticks(range(values.shape[1]), [short(float(i)) for i in range(values.shape[1])])
+        axes.set_xticks(range(values.shape[1]), [compact(float(i)) for i in range(values.shape[1])])
         axes.set_xlabel("output")
