@@ -27,7 +27,9 @@ def test_help_is_quick_and_light() -> None:
     assert all(name in done.stdout for name in ("train", "evaluate", "predict", "describe", "explain", "info", "130"))
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "describe", "plot", "explain", "diagram", "info"])
+@pytest.mark.parametrize(
+    "name", ["train", "evaluate", "predict", "describe", "plot", "explain", "diagram", "new", "info"]
+)
 def test_every_command_has_help(folder: Path, name: str) -> None:
     found = pellucid_(folder, name, "--help")
     assert found.code == 0

@@ -25,6 +25,7 @@ COMMANDS = {
     "explain": "Show how a prediction comes about, layer by layer, with all numbers.",
     "diagram": "Draw a picture of a network: neurons, weights, and the values of one row.",
     "doctor": "Look for what may go wrong when a network learns from a table.",
+    "new": "Copy a recipe into this folder: a network for a job on real data, to run and to change.",
     "help": "Explain a code of the doctor, such as D301, at length.",
     "info": "Show executors, threads, instruction set and versions.",
 }
