@@ -1,3 +1,4 @@
-"""`pellucid.datasets`: the public door to `pellucid.data.datasets`."""
+"""`pellucid.datasets`: the public door to `pellucid.data.datasets`, and to the scenes composed of them."""
 
 from pellucid.data.datasets import *
+from pellucid.data.scenes import *
