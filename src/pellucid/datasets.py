@@ -1,4 +1,5 @@
-"""`pellucid.datasets`: the public door to `pellucid.data.datasets`, and to the scenes composed of them."""
+"""`pellucid.datasets`: the public door to `pellucid.data.datasets`, and to the ratings and scenes beside it."""
 
 from pellucid.data.datasets import *
+from pellucid.data.ratings import *
 from pellucid.data.scenes import *

@@ -126,6 +126,7 @@ NETWORKS: dict[str, Callable[[], Case]] = {
     "Maximum": lambda: built(lambda x: nn.Dense(1)(nn.Maximum()([nn.Dense(3)(x), nn.Dense(3)(x)])), (4,)),
     "Minimum": lambda: built(lambda x: nn.Dense(1)(nn.Minimum()([nn.Dense(3)(x), nn.Dense(3)(x)])), (4,)),
     "Subtract": lambda: built(lambda x: nn.Dense(1)(nn.Subtract()([nn.Dense(3)(x), nn.Dense(3)(x)])), (4,)),
+    "Dot": lambda: built(lambda x: nn.Dot(1)([nn.Dense(3)(x), nn.Dense(3)(x)]), (4,)),
     "pooling in one dimension": lambda: built(_one(nn.Conv1D(3, 2), nn.MaxPooling1D(), nn.AveragePooling1D()), (9, 2)),
     "GlobalAveragePooling1D": lambda: built(_one(nn.Dense(3), nn.GlobalAveragePooling1D()), (4, 2)),
     "GlobalMaxPooling1D": lambda: built(_one(nn.Dense(3), nn.GlobalMaxPooling1D()), (4, 2)),

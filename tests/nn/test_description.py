@@ -108,6 +108,7 @@ UNUSUAL: list[tuple[Layer, list[numpy.ndarray]]] = [
     (layers.Average(), [random.normal(size=(2, 4))] * 3),
     (layers.Maximum(), [random.normal(size=(2, 4))] * 2),
     (layers.Minimum(), [random.normal(size=(2, 4))] * 2),
+    (layers.Dot((1, -1), normalize=True), [random.normal(size=(2, 4))] * 2),
     (layers.Concatenate(axis=1), [random.normal(size=(2, 4, 1))] * 2),
     (layers.Conv1D(2, [2], 2, "causal", groups=2, kernel_regularizer="l2"), [random.normal(size=(2, 5, 4))]),
     (

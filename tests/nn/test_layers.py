@@ -108,6 +108,12 @@ CASES: list[tuple[str, dict[str, Any], list[numpy.ndarray]]] = [
     ("Concatenate", {"axis": 1}, [floats(4, 5, 3), floats(4, 2, 3)]),
     ("Concatenate", {"axis": 2}, [floats(2, 3, 2, 2), floats(2, 3, 4, 2)]),
     ("Concatenate", {"axis": -2}, [floats(2, 3, 2, 2, 4), floats(2, 3, 2, 3, 4)]),
+    ("Dot", {"axes": 1}, [floats(4, 5), floats(4, 5)]),
+    ("Dot", {"axes": 1, "normalize": True}, [floats(4, 5), floats(4, 5)]),
+    ("Dot", {"axes": -1}, [floats(4, 2, 5), floats(4, 3, 5)]),
+    ("Dot", {"axes": [1, 2], "normalize": True}, [floats(4, 5, 2), floats(4, 3, 5)]),
+    ("Dot", {"axes": (2, 1)}, [floats(4, 3, 5), floats(4, 5)]),
+    ("Dot", {"axes": (2, -1)}, [floats(2, 3, 5, 2), floats(2, 4, 5)]),
 ]
 IDS = [f"{kind}-{i}" for i, (kind, _, _) in enumerate(CASES)]
 

@@ -16,6 +16,7 @@ from pellucid.nn.layers import (
     Add,
     Concatenate,
     Dense,
+    Dot,
     Dropout,
     Embedding,
     Flatten,
@@ -194,12 +195,23 @@ def test_a_failed_build_leaves_nothing_behind() -> None:
     assert not layer.built
 
 
+def test_dot_names_axes_that_do_not_fit() -> None:
+    with pytest.raises(ShapeError, match=r"the sizes 3 and 4 of axes \(1, 1\) of \[\?, 3\] and \[\?, 4\] differ"):
+        Dot(1)([Input(shape=(3,)), Input(shape=(4,))])
+    with pytest.raises(ShapeError, match=r"\[\?, 3\] has no axis 2 besides the batch"):
+        Dot(2)([Input(shape=(3,)), Input(shape=(3,))])
+    with pytest.raises(ShapeError, match=r"has no axis -2 besides the batch"):
+        Dot(-2)([Input(shape=(3,)), Input(shape=(3,))])
+
+
 def test_the_number_of_inputs_is_checked() -> None:
     x = Input(shape=(3,))
     with pytest.raises(ShapeError, match=r"layer dense \(Dense\) takes 1 input, got 2; join them first"):
         Dense(2)([x, x])
     with pytest.raises(ShapeError, match=r"takes 2 inputs, got 3"):
         Subtract()([x, x, x])
+    with pytest.raises(ShapeError, match=r"takes 2 inputs, got 3"):
+        Dot(1)([x, x, x])
     with pytest.raises(ShapeError, match=r"takes at least 1 input, got 0"):
         Add()([])
     with pytest.raises(ArgumentError, match=r"takes one list of tensors: Add\(\)\(\[a, b\]\)"):

@@ -18,7 +18,8 @@ from pellucid.explain.colours import ZERO
 from pellucid.plot.diagram_items import Item
 from pellucid.plot.shapes import Box, Circle, Curve, Image, Label, Shape, text_width, unit_range
 
-MERGING = {"Add": "+", "Subtract": "−", "Multiply": "×", "Average": "mean", "Maximum": "max", "Minimum": "min"}
+MERGING = {"Add": "+", "Subtract": "−", "Multiply": "×", "Average": "mean", "Maximum": "max", "Minimum": "min",
+           "Dot": "·"}  # fmt: skip
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional")
 ATTENTION = ("MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention")
 TRANSFORMER = {"TransformerEncoder": "self-attention", "TransformerDecoder": "causal self-attention"}

@@ -109,6 +109,7 @@ def dress(ax: Axes, title: str = "", x: str = "", y: str = "", lines: str = "y",
     if ax.name != "rectilinear":
         return
     ax.spines[["top", "right"]].set_visible(False)
+    ax.set_axisbelow(True)  # also where the axes were made in another style
     if lines:
         ax.grid(axis=lines, color=LINES, linewidth=0.8)
 

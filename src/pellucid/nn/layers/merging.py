@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, ClassVar
 
 from pellucid import ops
 from pellucid.core.graph import Tensor, tensor
-from pellucid.core.spec import Shape, show_shape
+from pellucid.core.spec import Shape, known, show_shape
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import arguments
 from pellucid.nn.construction import unknown
@@ -153,6 +154,63 @@ class Concatenate(Merge):
         axis = self.axis % inputs[0].rank
         whole = [_all(value.shape[:axes]) if own is None else own for value, own in zip(inputs, mask, strict=True)]
         return ops.concatenate(whole, axis=axis) if axis < axes else reduce(ops.logical_or, whole)
+
+
+class Dot(Merge):
+    """The dot products of two values along one axis of each: y[i,j] = Σₖ a[i,k]·b[j,k], for each example by itself.
+
+    `axes`: the axis summed over, one for both values or one for each; not the batch. With `normalize`, vectors along it
+    are scaled to length 1 first, so that y is the cosine of their angle. Shapes: [batch, …, k], [batch, …, k]
+    → [batch, other axes of a, other axes of b]; [batch, 1] where there are none.
+
+    >>> from pellucid.nn.layers import Input
+    >>> Dot(axes=1)([Input((3,)), Input((3,))]).shape
+    (None, 1)
+    >>> Dot(axes=2)([Input((5, 3)), Input((4, 3))]).shape
+    (None, 5, 4)
+    """
+
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        both = axes if isinstance(axes, (list, tuple)) else (axes, axes)
+        self.axes = tuple(arguments.axes("Dot", "axes", axis)[0] for axis in both)
+        if len(self.axes) != 2 or 0 in self.axes:
+            raise ArgumentError(
+                f"Dot: axes is one axis, or one for each of two values, and not the batch; got {axes!r}"
+            )
+        self.normalize = arguments.flag("Dot", "normalize", normalize)
+
+    def call(self, first: Tensor, second: Tensor) -> Tensor:
+        values = (first, second)
+        self.need_one_batch(values)
+        for x, axis in zip(values, self.axes, strict=True):
+            if not (-x.rank < axis < x.rank and axis % x.rank):
+                raise ShapeError(f"Dot: {show_shape(x.shape)} has no axis {axis} besides the batch")
+        x, y = (_last(value, axis) for value, axis in zip(values, self.axes, strict=True))
+        if x.shape[-1] != y.shape[-1]:
+            shapes = " and ".join(show_shape(value.shape) for value in values)
+            raise ShapeError(f"Dot: the sizes {x.shape[-1]} and {y.shape[-1]} of axes {self.axes} of {shapes} differ")
+        if self.normalize:
+            x, y = ops.l2_normalize(x), ops.l2_normalize(y)
+        if x.rank == y.rank == 2:
+            return ops.sum(x * y, axis=-1, keepdims=True)
+        result = _rows(x) @ ops.transpose(_rows(y), (0, 2, 1))
+        return result if x.rank == y.rank == 3 else ops.reshape(result, (x.shape[0], *x.shape[1:-1], *y.shape[1:-1]))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """None: what was summed over has no steps left."""
+        return None
+
+
+def _last(x: Tensor, axis: int) -> Tensor:
+    """The value with one axis moved to the end."""
+    order = [place for place in range(x.rank) if place != axis % x.rank]
+    return ops.transpose(x, (*order, axis % x.rank))
+
+
+def _rows(x: Tensor) -> Tensor:
+    """All axes between the batch and the last as one."""
+    return x if x.rank == 3 else ops.reshape(x, (x.shape[0], math.prod(known(x.shape[1:-1])), x.shape[-1]))
 
 
 def _all(shape: Shape) -> Tensor:
