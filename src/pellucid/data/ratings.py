@@ -24,7 +24,12 @@ _MIDDLE, _LEANING, _TASTE, _WITHIN = 3.5, 0.3, 0.6, 0.2
 
 class Ratings(NamedTuple):
     """Who gave which item how many stars: int32 `users` and `items`, numbered from 0, and float32 `ratings`, all
-    [ratings]; `titles` of the items."""
+    [ratings]; `titles` of the items.
+
+    >>> rated, _ = make_ratings(users=30, items=20, ratings=100)
+    >>> rated._fields, rated.titles[:2]
+    (('users', 'items', 'ratings', 'titles'), ['item 0', 'item 1'])
+    """
 
     users: NDArray[np.int32]
     items: NDArray[np.int32]
@@ -34,7 +39,12 @@ class Ratings(NamedTuple):
 
 class Tastes(NamedTuple):
     """What made ratings follow: `users` [users, 2] and `items` [items, 2] in the plane of tastes, `kinds` [items] of
-    the items, and the `expected` rating of each pair [ratings], before chance was added."""
+    the items, and the `expected` rating of each pair [ratings], before chance was added.
+
+    >>> _, tastes = make_ratings(users=30, items=20, ratings=100, kinds=3)
+    >>> tastes.users.shape, sorted(set(tastes.kinds.tolist()))
+    ((30, 2), [0, 1, 2])
+    """
 
     users: NDArray[np.float32]
     items: NDArray[np.float32]
