@@ -114,10 +114,10 @@ def test_buckets(lengths: list[tuple[int, int]], boundaries: set[int], size: int
             end = min((one for one in boundaries if one >= longest), default=10)
             assert a.shape == (len(rows), min(end, 10))
             assert len(rows) <= size
-            for mine, given in ((a, x), (b, y)):
-                whole = np.zeros((len(rows), given.shape[1]), np.int32)
+            for mine, source in ((a, x), (b, y)):
+                whole = np.zeros((len(rows), source.shape[1]), np.int32)
                 whole[:, : mine.shape[1]] = mine
-                assert (whole == given[rows]).all()
+                assert (whole == source[rows]).all()
     again = bucket_by_sequence_length((x, y), sorted(boundaries), size, shuffle=True, seed=1).map(lambda a, b: a[:, 0])
     assert [int(row) - 100 for ids in again for row in ids] == orders[0]
     assert len(lengths) < 20 or size > 3 or orders[0] != orders[1]

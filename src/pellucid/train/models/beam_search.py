@@ -73,16 +73,14 @@ def beam_search(
         vocabulary = scores.shape[2]
         tried = (totals[:, :, None] + scores).reshape(rows, -1)
         best = _largest(tried, min(2 * num_beams, tried.shape[1]))
-        beams, nexts = best // vocabulary, best % vocabulary
-        ended = nexts == end_token
+        ended = best % vocabulary == end_token
         for row, place in numpy.argwhere(ended[:, :num_beams]):
-            set_aside(row, written[row, beams[row, place]], tried[row, best[row, place]], length)
+            beam = best[row, place] // vocabulary
+            set_aside(row, written[row, beam], tried[row, best[row, place]], length)
         going = numpy.argsort(ended, axis=1, kind="stable")[:, :num_beams]  # the first that do not end
-        totals, beams, nexts = (
-            numpy.take_along_axis(values, going, 1)
-            for values in (numpy.take_along_axis(tried, best, 1), beams, nexts)
-        )
-        totals[nexts == end_token] = -numpy.inf  # where there were not enough others
+        best = numpy.take_along_axis(best, going, 1)
+        beams, nexts = best // vocabulary, best % vocabulary
+        totals = numpy.where(nexts == end_token, -numpy.inf, numpy.take_along_axis(tried, best, 1))
         written = numpy.concatenate([numpy.take_along_axis(written, beams[:, :, None], 1), nexts[:, :, None]], axis=2)
         if all(len(one) == num_beams for one in found):
             break
