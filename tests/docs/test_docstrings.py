@@ -33,12 +33,7 @@ PUBLIC = [
     "random",
     "utils",
 ]
-OPTIONAL = {
-    "pellucid.execute.xla": "jax",
-    "pellucid.plot": "matplotlib",
-    "pellucid.data.bytepair": "tokenizers",
-    "pellucid.nn.metrics.bleu": "sacrebleu",
-}
+OPTIONAL = {"pellucid.execute.xla": "jax", "pellucid.plot": "matplotlib", "pellucid.data.bytepair": "tokenizers"}
 
 
 @pytest.mark.parametrize("name", ["pellucid", *(f"pellucid.{name}" for name in PUBLIC)])

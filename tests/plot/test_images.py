@@ -1,4 +1,4 @@
-"""Filters and feature maps: the numbers stand in the picture where they should."""
+"""Images, filters and feature maps: the numbers stand in the picture where they should."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def network() -> Any:
 def tiles(ax: Any, count: int, height: int, width: int) -> list[numpy.ndarray]:
     """The tiles of a mosaic, each pixel once; between two of them the picture is empty."""
     canvas = numpy.ma.filled(ax.images[0].get_array().astype(float), numpy.nan)
-    columns = numpy.flatnonzero(numpy.isfinite(canvas[0]))
-    rows = numpy.flatnonzero(numpy.isfinite(canvas[:, 0]))
+    columns = numpy.flatnonzero(numpy.isfinite(canvas).any(0))
+    rows = numpy.flatnonzero(numpy.isfinite(canvas).any(1))
     starts = lambda places: places[numpy.flatnonzero(numpy.diff(places, prepend=-2) > 1)]  # noqa: E731
     found = []
     for top in starts(rows):
@@ -38,6 +38,33 @@ def tiles(ax: Any, count: int, height: int, width: int) -> list[numpy.ndarray]:
             zoom = round(24 / max(height, width)) or 1
             found.append(canvas[top : top + zoom * height : zoom, left : left + zoom * width : zoom])
     return found[:count]
+
+
+def test_images_keep_their_brightness_and_their_titles() -> None:
+    pixels = random.integers(0, 256, (5, 28, 20))
+    pixels[3, 0, 0] = 255
+    ax = plot.images(pixels[..., None], ["a", "b", "two\nlines", "d", "e"])
+    for tile, image in zip(tiles(ax, 5, 28, 20), pixels, strict=True):
+        numpy.testing.assert_allclose(tile, image / 255)
+    assert [text.get_text() for text in ax.texts] == ["a", "b", "two\nlines", "d", "e"]
+    canvas = ax.images[0].get_array()
+    for text, image in zip(ax.texts, pixels, strict=True):  # each stands at the left upper corner of its image
+        left, top = (round(place + 0.5) for place in text.xy)
+        assert canvas[top, left] == image[0, 0] / 255
+
+
+def test_images_in_colour_and_no_more_than_the_limit() -> None:
+    pixels = random.uniform(size=(9, 8, 8, 3))
+    pixels[8] = 2.0  # the brightest is not drawn, and still is white
+    canvas = plot.images(pixels, limit=4).images[0].get_array()
+    numpy.testing.assert_allclose(canvas[:3, :3], pixels[0, :1, :1] / 2 * numpy.ones((3, 3, 1)))  # pixels of 3 × 3
+
+
+def test_images_that_are_none_are_refused() -> None:
+    with pytest.raises(ShapeError, match=r"1 or 3 channels as well, got \[2, 3, 3, 2\]"):
+        plot.images(numpy.ones((2, 3, 3, 2)))
+    with pytest.raises(ArgumentError, match="1 titles for 2 images"):
+        plot.images(numpy.ones((2, 3, 3)), ["one"])
 
 
 def test_filters_over_one_channel() -> None:

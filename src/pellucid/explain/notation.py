@@ -6,8 +6,6 @@ look. MathML needs no network and no script: browsers set it themselves.
 
 from __future__ import annotations
 
-import re
-
 from pellucid.explain.expression import (
     E,
     Expression,
@@ -22,14 +20,13 @@ from pellucid.explain.expression import (
     Sum,
     Symbol,
 )
-from pellucid.explain.latex import MATHEMATICS, escaped, words
 from pellucid.explain.numbers import number
 from pellucid.explain.page import escape
 
 _SUM, _SIGN, _QUOTIENT, _PRODUCT, _POWER, _ATOM = range(6)
 _BELOW = str.maketrans("0123456789,", "₀₁₂₃₄₅₆₇₈₉,")
 _ABOVE = str.maketrans("0123456789-()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁽⁾")
-_COUNTED = re.compile(r"(t=)?\d+")  # places that are counted: 3, t=3; others are names
+_GREEK = {"η": r"\eta", "σ": r"\sigma", "μ": r"\mu", "γ": r"\gamma", "β": r"\beta", "ŷ": r"\hat{y}"}
 
 
 class Notation:
@@ -207,9 +204,9 @@ class Latex(Notation):
             top = self.symbol(Symbol(symbol.letter, symbol.index, symbol.example))
             return rf"\frac{{\partial {top}}}{{\partial {self.symbol(symbol.by)}}}"
         letter, primes = self.letter(symbol)
-        shown = MATHEMATICS.get(letter, letter) if len(letter) == 1 else rf"\texttt{{{escaped(letter)}}}"
-        place = ",".join(str(i) if _COUNTED.fullmatch(str(i)) else words(str(i)) for i in symbol.index)
-        below = f"_{{{place}}}" if place else ""
+        shown = _GREEK.get(letter, letter) if len(letter) == 1 else rf"\mathtt{{{escaped_latex(letter)}}}"
+        place = ",".join(map(str, symbol.index))
+        below = f"_{{{escaped_latex(place)}}}" if place else ""
         primes = primes.replace("′", r"\prime ")
         above = "" if symbol.example is None else f"({symbol.example})"
         return f"{shown}{below}" + (f"^{{{primes}{above}}}" if primes or above else "")
@@ -225,11 +222,9 @@ class Latex(Notation):
         return rf"\left({text}\right)"
 
     def fraction(self, top: Expression, bottom: Expression, numbers: bool) -> tuple[str, int]:
-        above, below = (self.write(part, numbers).replace(r"\frac", r"\dfrac") for part in (top, bottom))
-        return rf"\frac{{{above}}}{{{below}}}", _PRODUCT
+        return rf"\frac{{{self.write(top, numbers)}}}{{{self.write(bottom, numbers)}}}", _PRODUCT
 
     def power(self, base: str, exponent: Expression, numbers: bool) -> tuple[str, int]:
-        base = self.bracketed(base) if "^" in base else base
         return f"{base}^{{{self.write(exponent, numbers)}}}", _POWER
 
     def function(self, name: str, parts: list[str]) -> str:
@@ -239,12 +234,11 @@ class Latex(Notation):
             return rf"\sqrt{{{parts[0]}}}"
         if name == "absolute":
             return rf"\left|{parts[0]}\right|"
-        base = name.removesuffix("′")
-        shown = (MATHEMATICS.get(base) or rf"\operatorname{{{escaped(base)}}}") + "'" * (base != name)
+        shown = _GREEK.get(name) or rf"\operatorname{{{escaped_latex(name).replace('′', chr(39))}}}"
         return rf"{shown}\left({', '.join(parts)}\right)"
 
     def rest(self, count: int) -> str:
-        return f"({words(f'{count:,} more')})"
+        return rf"(\text{{{count} more}})"
 
     def signed(self, text: str) -> str:
         return f"-{text}"
@@ -339,6 +333,11 @@ class MathML(Notation):
 
     def euler(self) -> str:
         return "<mi>e</mi>"
+
+
+def escaped_latex(text: str) -> str:
+    """A name as LaTeX takes it."""
+    return "".join(f"\\{letter}" if letter in "_%#&$" else letter for letter in text)
 
 
 TEXT, LATEX, MATHML = Text(), Latex(), MathML()

@@ -16,7 +16,7 @@ from pellucid.plot.curves import learning_curves
 from pellucid.plot.descent import learning_rates, race
 from pellucid.plot.distributions import gradient_flow, gradient_through_time, histograms
 from pellucid.plot.functions import activation
-from pellucid.plot.images import feature_maps, filters
+from pellucid.plot.images import feature_maps, filters, images
 from pellucid.plot.maps import layer_map
 from pellucid.plot.regions import decision_regions
 from pellucid.plot.regression import predicted, residuals
@@ -37,6 +37,7 @@ __all__ = [
     "gradient_flow",
     "gradient_through_time",
     "histograms",
+    "images",
     "importance",
     "layer_map",
     "learning_curves",

@@ -1,7 +1,8 @@
-"""What convolutional networks look for, and what they find: filters and feature maps, side by side."""
+"""Images side by side: examples with words above them, filters and feature maps of convolutional networks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
@@ -9,10 +10,40 @@ import numpy
 from pellucid.core.spec import show_shape
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn.registry import look_up
-from pellucid.plot.figure import DIVERGING, SEQUENCE, Axes, axes, bare, colours, dress, styled
+from pellucid.plot.figure import DIVERGING, INK, SEQUENCE, Axes, axes, bare, colours, dress, styled
 from pellucid.plot.inputs import Array, layer_value, names, numbers, of_example
 
 _GAP = 0.12  # between two tiles, in their width
+_LINE = 0.19  # a line of words above a tile, in inches
+
+
+@styled
+def images(pixels: Any, titles: Sequence[str] | None = None, limit: int = 64, ax: Axes | None = None) -> Axes:
+    """Draw images side by side, each with its title above it, from black (0) to white (their largest number).
+
+    `pixels`: [images, height, width], or with a last axis of 1 for grey or 3 for red, green and blue. `titles`: a text
+    for each image. At most `limit` are drawn.
+
+    >>> import numpy
+    >>> axes = images(numpy.eye(6).reshape(3, 3, 4), ["left", "middle", "right"])
+    >>> [text.get_text() for text in axes.texts]
+    ['left', 'middle', 'right']
+    """
+    array = numbers(pixels, "pixels")
+    array = array[..., 0] if array.ndim == 4 and array.shape[3] == 1 else array
+    if array.ndim != 3 and not (array.ndim == 4 and array.shape[3] == 3):
+        raise ShapeError(
+            "images must have the shape [images, height, width], or 1 or 3 channels as well, got "
+            f"{show_shape(numpy.shape(pixels))}"
+        )
+    words = None if titles is None else list(titles)
+    if words is not None and len(words) != len(array):
+        raise ArgumentError(f"images: {len(words)} titles for {len(array)} images; give one for each")
+    shown = array[:limit] / (array.max() or 1.0)
+    ax, corners = wall(shown, ax, lines=0 if words is None else 1 + max(text.count("\n") for text in words))
+    for text, (left, top, _) in zip(words or [], corners, strict=False):
+        ax.annotate(text, (left, top), (0, 2.5), textcoords="offset points", fontsize=8, color=INK, va="bottom")
+    return ax
 
 
 @styled
@@ -98,30 +129,52 @@ def _columns(count: int) -> int:
     return min(whole, key=lambda n: abs(n - ideal)) if whole else min(count, int(numpy.ceil(ideal)))
 
 
-def _mosaic(
-    tiles: Array, title: str, ax: Axes | None, largest: float = 1.0, shades: tuple[str, ...] = (), label: str = ""
-) -> Axes:
-    """Tiles side by side in one image: [tiles, height, width], or in colour [tiles, height, width, 3]."""
+def wall(
+    tiles: Array,
+    ax: Axes | None,
+    low: float = 0.0,
+    high: float = 1.0,
+    shades: tuple[str, ...] = ("#000000", "#FFFFFF"),
+    lines: int = 0,
+) -> tuple[Axes, list[tuple[float, float, int]]]:
+    """Tiles [tiles, height, width], or in colour [tiles, height, width, 3], side by side as one image.
+
+    With room for `lines` of words above each. Also returns of each tile the left and upper edge in the units of the
+    axes, and how many of those a pixel of a tile is large.
+    """
     count, height, width = tiles.shape[:3]
+    inches = 0.62 if max(height, width) < 20 else 0.95  # of a tile
     columns = _columns(count)
     rows = -(-count // columns)
     zoom = max(1, round(24 / max(height, width)))  # small tiles need finer gaps than a pixel
     gap = max(1, round(_GAP * zoom * width))
-    tall, wide = zoom * height + gap, zoom * width + gap
+    above = round(lines * _LINE / inches * zoom * height)
+    tall, wide = above + zoom * height + gap, zoom * width + gap
     canvas = numpy.full((rows * tall - gap, columns * wide - gap, *tiles.shape[3:]), numpy.nan)
+    corners = []
     for i, tile in enumerate(tiles):
-        top, left = i // columns * tall, i % columns * wide
+        top, left = i // columns * tall + above, i % columns * wide
         canvas[top : top + zoom * height, left : left + zoom * width] = tile.repeat(zoom, 0).repeat(zoom, 1)
-    scale = 0.62 if max(height, width) < 20 else 0.95
-    ax = axes(ax, (max(scale * columns + 0.9, 3.4), scale * rows + 0.7))
+        corners.append((left - 0.5, top - 0.5, zoom))
+    ax = axes(ax, (max(inches * columns + 0.9, 3.4), (inches + lines * _LINE) * rows + 0.7))
     if tiles.ndim == 4:
         ax.imshow(numpy.nan_to_num(canvas, nan=1.0), interpolation="nearest")
     else:
-        low = -largest if shades == DIVERGING else 0.0
-        shown = ax.imshow(canvas, cmap=colours(shades), vmin=low, vmax=largest, interpolation="nearest")
-        bar = ax.figure.colorbar(shown, ax=ax, pad=0.02, aspect=18, shrink=0.85)
+        ax.imshow(canvas, cmap=colours(shades), vmin=low, vmax=high, interpolation="nearest")
+    bare(ax)
+    return ax, corners
+
+
+def _mosaic(
+    tiles: Array, title: str, ax: Axes | None, largest: float = 1.0, shades: tuple[str, ...] = (), label: str = ""
+) -> Axes:
+    """A wall under a title, with a bar that tells its shades unless it is in colour."""
+    if tiles.ndim == 4:
+        ax, _ = wall(tiles, ax)
+    else:
+        ax, _ = wall(tiles, ax, -largest if shades == DIVERGING else 0.0, largest, shades)
+        bar = ax.figure.colorbar(ax.images[0], ax=ax, pad=0.02, aspect=18, shrink=0.85)
         bar.set_label(label)
         bar.outline.set_visible(False)
-    bare(ax)
     dress(ax, title, lines="")
     return ax

@@ -71,7 +71,6 @@ from pellucid.nn.layers.resizing import (
     ZeroPadding1D,
     ZeroPadding2D,
 )
-from pellucid.nn.layers.sampling import Sampling
 from pellucid.nn.layers.transformer import TransformerDecoder, TransformerEncoder
 from pellucid.nn.layers.wrapping import TimeDistributed
 
@@ -156,7 +155,6 @@ __all__ = [
     "Reshape",
     "Resizing",
     "RotaryEmbedding",
-    "Sampling",
     "SeparableConv1D",
     "SeparableConv2D",
     "SimpleRNN",

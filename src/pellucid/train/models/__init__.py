@@ -1,1 +1,0 @@
-"""Models made of several networks: autoencoders and generative adversarial networks."""
