@@ -15,7 +15,7 @@ from archives import tar
 import pellucid
 from pellucid.data import datasets
 from pellucid.data.downloads import File, GzipFile, listing
-from pellucid.errors import ArgumentError, DataError
+from pellucid.errors import ArgumentError, DataError, UnknownNameError
 
 
 def test_housing() -> None:
@@ -156,3 +156,10 @@ def test_the_files_as_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert np.bincount(labels).tolist() == [270] * 10
         assert np.bincount(labels_test).tolist() == [30] * 10
         assert (len(sounds), len(sounds_test), sounds[0].dtype) == (2700, 300, np.float32)
+        (sounds, labels), (theos, labels_theo) = datasets.spoken_digits(test_speaker="theo")
+        assert np.bincount(labels).tolist() == [250] * 10
+        assert np.bincount(labels_theo).tolist() == [50] * 10
+        quiet, others = (np.median([np.abs(one).max() for one in part]) for part in (theos, sounds))
+        assert quiet < 0.1 < others  # he speaks softly
+        with pytest.raises(UnknownNameError, match=r"unknown speaker 'tho'; did you mean 'theo'"):
+            datasets.spoken_digits(test_speaker="tho")

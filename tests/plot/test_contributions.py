@@ -54,6 +54,28 @@ def test_one_of_several_inputs() -> None:
             plot.contributions(why, input=name)
 
 
+def test_words_in_their_order_with_their_colours() -> None:
+    from matplotlib import pyplot
+
+    network = [layers.Embedding(4, 1, name="e"), layers.GlobalAveragePooling1D(), layers.Dense(1, name="praise")]
+    model = pellucid.Sequential([pellucid.Input((4,), dtype="int32"), *network])
+    model.set_weights([[[0.0], [-4.0], [1.0], [0.0]], [[1.0]], [0.0]])
+    why = model.why([[2, 1, 3, 0]], vocabulary=["", "not", "good", "it is"])
+    ax = plot.words(why)
+    assert [word.get_text() for word in ax.texts] == ["good", "not", "it␣is"]
+    blue, red, none = (numpy.array(word.get_bbox_patch().get_facecolor()[:3]) for word in ax.texts)
+    assert blue[2] > blue[0]
+    assert red[0] > red[2]
+    assert numpy.ptp(red) > numpy.ptp(blue) > numpy.ptp(none) == 0
+    assert ax.get_title("left") == "praise: −0.75"
+
+    _, narrow = pyplot.subplots(figsize=(1.2, 2))
+    _, first, last = (word.get_window_extent() for word in plot.words(why, ax=narrow).texts)
+    assert last.y1 < first.y0  # a line of its own
+    with pytest.raises(ArgumentError, match=r"is no text.*plot\.contributions"):
+        plot.words(pellucid.Sequential([pellucid.Input((3,)), layers.Dense(1)]).why(numpy.ones((1, 3))))
+
+
 def test_importance_with_its_spread() -> None:
     record = Importance("accuracy", 0.9, 50, {"x": numpy.array([0.3, 0.5]), "y": numpy.array([0.0, -0.1])})
     ax = plot.importance(record)

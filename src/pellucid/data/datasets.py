@@ -14,7 +14,7 @@ from typing import ParamSpec, Protocol, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, UnknownNameError
 from .downloads import Archive, File, GzipFile, members
 from .table import Table
 
@@ -346,10 +346,12 @@ Sounds = tuple[list[NDArray[np.float32]], Labels]
 
 
 @loader
-def spoken_digits() -> tuple[Sounds, Sounds]:
+def spoken_digits(test_speaker: str | None = None) -> tuple[Sounds, Sounds]:
     """English digits by six speakers: recordings of different lengths, float32 in -1…1 at 8,000 a second, and labels.
 
     The recordings numbered 0 to 4 are for testing, as their makers say: 2,700 to train and 300 to test, sorted by name.
+    `test_speaker`: rather all 500 by one speaker are for testing, and those by the other five to train: `george`,
+    `jackson`, `lucas`, `nicolas`, `theo` or `yweweler`. Raises `UnknownNameError` for another.
     Source: Jackson et al., Free Spoken Digit Dataset v1.0.10 (CC BY-SA 4.0).
 
     >>> (sounds, labels), (test_sounds, test_labels) = spoken_digits()  # doctest: +SKIP
@@ -359,11 +361,15 @@ def spoken_digits() -> tuple[Sounds, Sounds]:
     from .audio import decode_wav
 
     sets: list[tuple[list[NDArray[np.float32]], list[int]]] = [([], []), ([], [])]
+    speakers = set()
     for name, content in sorted(_SPOKEN.files().items()):
-        digit, _, number = name.removesuffix(".wav").split("_")
-        sounds, labels = sets[int(number) < 5]
+        digit, speaker, number = name.removesuffix(".wav").split("_")
+        speakers.add(speaker)
+        sounds, labels = sets[int(number) < 5 if test_speaker is None else speaker == test_speaker]
         sounds.append(decode_wav(content, name)[0][:, 0])
         labels.append(int(digit))
+    if test_speaker is not None and test_speaker not in speakers:
+        raise UnknownNameError("speaker", test_speaker, speakers)
     train, test = ((sounds, np.array(labels, np.uint8)) for sounds, labels in sets)
     return train, test
 

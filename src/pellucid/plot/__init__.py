@@ -11,7 +11,7 @@ there are several). Matplotlib is loaded at the first call.
 from __future__ import annotations
 
 from pellucid.plot.classification import confusion_matrix, precision_recall, roc
-from pellucid.plot.contributions import contributions, grad_cam, importance, partial_dependence
+from pellucid.plot.contributions import contributions, grad_cam, importance, partial_dependence, words
 from pellucid.plot.curves import learning_curves
 from pellucid.plot.descent import learning_rates, race
 from pellucid.plot.distributions import gradient_flow, gradient_through_time, histograms
@@ -52,4 +52,5 @@ __all__ = [
     "roc",
     "table_kinds",
     "table_plot",
+    "words",
 ]

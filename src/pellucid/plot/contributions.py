@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 
 from pellucid.errors import ArgumentError
-from pellucid.explain.colours import sign_colour
+from pellucid.explain.colours import LIGHT, blend, sign_colour
 from pellucid.explain.dependence import PartialDependence
 from pellucid.explain.grad_cam import GradCam, warm
 from pellucid.explain.importance import Importance
@@ -17,6 +17,7 @@ from pellucid.plot.figure import BLUE, GREY, ORANGE, Axes, axes, bare, dress, st
 from pellucid.plot.inputs import need
 
 _SHOWN = 14
+_LETTERS, _LINE, _BLANK, _INDENT = 10.5, 21.0, 3.0, 3.0  # of a text's words, in points
 
 
 @styled
@@ -59,6 +60,49 @@ def contributions(why: Why, ax: Axes | None = None, input: str | None = None) ->
     ax = axes(ax, (6.4, 0.9 + 0.3 * len(names)))
     bars(ax, names, values)
     dress(ax, f"{why.what}: {rounded(why.prediction)}", f"contribution; {_start(why)}", lines="x")
+    return ax
+
+
+@styled
+def words(why: Why, ax: Axes | None = None, input: str | None = None) -> Axes:
+    """Write a text with the colour of what each word contributed to a prediction: `model.why(x, vocabulary=…)`.
+
+    Blue words raise the output, red ones lower it, the stronger the deeper; padding is left out. `input` chooses one of
+    several inputs. Raises `ArgumentError` where the input is no text.
+
+    >>> import pellucid
+    >>> from pellucid.layers import Dense, Embedding, GlobalAveragePooling1D, Input
+    >>> model = pellucid.Sequential([Input((3,), dtype="int32"), Embedding(4, 2), GlobalAveragePooling1D(), Dense(1)])
+    >>> axes = words(model.why([[1, 3, 2]], vocabulary=["", "not", "so", "bad"]))
+    >>> [word.get_text() for word in axes.texts]
+    ['not', 'bad', 'so']
+    """
+    need(why, Why, "model.why(x)")
+    share = _chosen(why, input)
+    if share.form != "tokens":
+        raise ArgumentError(
+            f"{share.name} is no text: its form is {share.form!r}; draw it with plot.contributions(why)"
+        )
+    ax = axes(ax, (6.4, 1.2))
+    bare(ax)
+    ax.set_title(f"{why.what}: {rounded(why.prediction)}", loc="left")
+    most = float(numpy.abs(share.contributions).max()) or 1.0
+    points = 72 / ax.figure.dpi  # of a pixel
+    room = ax.get_position(original=True).width * ax.figure.get_figwidth() * 72
+    x, y = _INDENT, _LINE / 2
+    for label, value in zip(share.labels, share.contributions.ravel().tolist(), strict=True):
+        if not label:  # padding
+            continue
+        shade = blend(LIGHT["paper"], sign_colour(value), 0.7 * (abs(value) / most) ** 0.8)
+        word = ax.annotate(
+            visible(label), (0, 1), (x, -y), "axes fraction", "offset points", va="center", fontsize=_LETTERS,
+            bbox={"boxstyle": "round,pad=0.25", "facecolor": shade, "edgecolor": "none"}, annotation_clip=False,
+        )  # fmt: skip
+        width = word.get_window_extent().width * points
+        if x > _INDENT and x + width > room:
+            x, y = _INDENT, y + _LINE
+            word.set_position((x, -y))
+        x += width + _BLANK
     return ax
 
 
