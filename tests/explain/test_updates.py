@@ -69,7 +69,7 @@ def test_adam_shows_its_running_averages() -> None:
         "correction_1 = 1 − 0.9^(steps + 1) = 1 − 0.9^(0 + 1) = 0.1",
         "m′ = m + 0.1·(∂L/∂w₁ − m) = 0 + 0.1·(",
         "v′ = v + 0.001·((∂L/∂w₁)² − v) = 0 + 0.001·(",
-        "w₁′ = w₁ − m′·(η·√correction_2 / correction_1) / (√v′ + 1e-07)",
+        "w₁′ = w₁ − m′·(η·√correction_2 / correction_1) / (√v′ + 1·10⁻⁷)",
     ):
         assert line in text, line
 

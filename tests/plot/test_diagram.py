@@ -141,7 +141,7 @@ def test_folding_keeps_the_ends_and_the_strongest() -> None:
 
 def test_numbers_that_do_not_fit_are_shortened() -> None:
     assert [compact(value) for value in (0.0, 1.0, -0.03821, 1234.6, 123456.0, 3.2e7, 1e-7)] == [
-        "0", "1", "−0.0382", "1235", "123k", "32M", "1e−7",
+        "0", "1", "−0.0382", "1235", "123k", "32M", "1·10⁻⁷",
     ]  # fmt: skip
 
 

@@ -91,9 +91,19 @@ def test_losses_are_means_over_the_steps_between() -> None:
     x, y = data()
     model.fit(x, y, batch_size=10, epochs=3, verbose=0, callbacks=[Losses(), recorder])
     kept = recorder.recording.frames.kept
-    assert kept[0].loss is None
+    assert kept[0].loss == pytest.approx(losses[0], rel=1e-6)  # the first batch's, before any update
     expected = [np.mean(losses[i : i + 3]) for i in range(0, 12, 3)]
     assert [frame.loss for frame in kept[1:]] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_short_run_of_a_large_network_has_moments_enough() -> None:
+    x, y = data()
+    model = pellucid.Sequential([Input((3,)), Dense(3000), Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    recorder = Recorder()
+    model.fit(x, y, batch_size=10, epochs=30, verbose=0, callbacks=recorder)
+    assert model.count_params() > 10_000
+    assert recorder.recording.steps == list(range(0, 121, 3))
 
 
 def test_examples_are_traced_at_every_moment() -> None:

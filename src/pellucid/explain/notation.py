@@ -20,7 +20,7 @@ from pellucid.explain.expression import (
     Sum,
     Symbol,
 )
-from pellucid.explain.numbers import number
+from pellucid.explain.numbers import number, scientific
 from pellucid.explain.page import escape
 
 _SUM, _SIGN, _QUOTIENT, _PRODUCT, _POWER, _ATOM = range(6)
@@ -144,7 +144,8 @@ class Notation:
 
     def _number(self, value: float) -> tuple[str, int]:
         text = self.number(value)
-        return text, _SIGN if self.begins_negative(text) else _ATOM
+        power = scientific(value)[1] is not None  # 2·10⁻⁷ is a product
+        return text, _SIGN if self.begins_negative(text) else _PRODUCT if power else _ATOM
 
     def _at_least(self, expression: Expression, rank: int, numbers: bool) -> str:
         text, own = self._write(expression, numbers)
@@ -186,7 +187,7 @@ class Text(Notation):
         if name == "ln":
             return f"ln {parts[0]}" if not parts[0].startswith("(") else f"ln{parts[0]}"
         if name == "√":
-            plain = " " not in parts[0] and not self.begins_negative(parts[0])
+            plain = " " not in parts[0] and self.times not in parts[0] and not self.begins_negative(parts[0])
             return f"√{parts[0]}" if plain else f"√({parts[0]})"
         return f"|{parts[0]}|" if name == "absolute" else f"{name}({', '.join(parts)})"
 
@@ -212,11 +213,9 @@ class Latex(Notation):
         return f"{shown}{below}" + (f"^{{{primes}{above}}}" if primes or above else "")
 
     def number(self, value: float) -> str:
-        text = number(value).replace("−", "-").replace("∞", r"\infty").replace(",", "{,}")
-        if "e" in text:
-            digits, exponent = text.split("e")
-            return rf"{digits} \cdot 10^{{{int(exponent)}}}"
-        return text if text != "NaN" else r"\mathrm{NaN}"
+        digits, exponent = scientific(value)
+        text = digits.replace("−", "-").replace("∞", r"\infty").replace(",", "{,}").replace("NaN", r"\mathrm{NaN}")
+        return text if exponent is None else rf"{text} \cdot 10^{{{exponent}}}"
 
     def bracketed(self, text: str) -> str:
         return rf"\left({text}\right)"
@@ -289,14 +288,11 @@ class MathML(Notation):
         return f"<msub>{shown}{below}</msub>" if below else shown
 
     def number(self, value: float) -> str:
-        text = number(value)
-        if "e" in text:
-            digits, exponent = text.split("e")
-            return (
-                f"{self.number(float(digits.replace('−', '-')))}<mo>·</mo>"
-                f"<msup><mn>10</mn><mrow>{self.number(float(exponent))}</mrow></msup>"
-            )
-        return f"{_SIGNED}<mn>{text[1:]}</mn>" if text.startswith("−") else f"<mn>{text}</mn>"
+        digits, exponent = scientific(value)
+        text = f"{_SIGNED}<mn>{digits[1:]}</mn>" if digits.startswith("−") else f"<mn>{digits}</mn>"
+        if exponent is None:
+            return text
+        return f"{text}<mo>·</mo><msup><mn>10</mn><mrow>{self.number(exponent)}</mrow></msup>"
 
     def bracketed(self, text: str) -> str:
         return f'<mrow><mo fence="true">(</mo>{text}<mo fence="true">)</mo></mrow>'

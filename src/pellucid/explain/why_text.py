@@ -27,7 +27,8 @@ def closing(why: Why) -> str:
     """The sum, the gap, and how they were found."""
     total = why.prediction - why.baseline - why.gap
     way = "exact: the network is linear here" if why.method.startswith("weight") else f"over {why.points} points"
-    return f"sum {signed(total)}, gap {signed(why.gap)} ({100 * why.gap_share:.2g} %); {why.method}, {way}"
+    share = number(float(f"{100 * why.gap_share:.2g}"))
+    return f"sum {signed(total)}, gap {signed(why.gap)} ({share} %); {why.method}, {way}"
 
 
 def largest(share: Share, count: int = _SHOWN) -> tuple[list[int], float, int]:

@@ -9,14 +9,14 @@ import numpy
 from pellucid.explain.colours import LIGHT
 from pellucid.plot.shapes import Box, Circle, Curve, Image, Label, Shape, Sheet, bezier
 
-_INCH = 96.0  # points of a sheet in an inch, as in browsers
+INCH = 96.0  # points of a sheet in an inch, as in browsers
 
 
 def draw_sheet(sheet: Sheet) -> Any:
     """The sheet as a Matplotlib figure, on light paper."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(sheet.width / _INCH, sheet.height / _INCH), facecolor=LIGHT["paper"])
+    figure = Figure(figsize=(sheet.width / INCH, sheet.height / INCH), facecolor=LIGHT["paper"])
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     draw_on(axes, sheet)
     return figure
@@ -38,7 +38,7 @@ def _draw(axes: Any, shape: Shape, order: int) -> None:
 
     if isinstance(shape, Circle):
         face = to_rgba(_colour(shape.colour), shape.fill)
-        axes.add_patch(
+        axes.add_artist(
             patches.Circle(
                 (shape.x, shape.y),
                 shape.radius,
@@ -55,7 +55,7 @@ def _draw(axes: Any, shape: Shape, order: int) -> None:
         corner, style = (shape.x, shape.y), f"round,pad=0,rounding_size={radius}"
         faces: list[Any] = [LIGHT["paper"]] if shape.ground else []
         for face in [*faces, to_rgba(_colour(shape.colour), shape.fill)]:
-            axes.add_patch(patches.FancyBboxPatch(
+            axes.add_artist(patches.FancyBboxPatch(
                 corner, shape.width, shape.height, boxstyle=style, facecolor=face, zorder=order,
                 edgecolor=_colour(shape.colour), linewidth=_points(shape.line)))  # fmt: skip
     elif isinstance(shape, Label):
@@ -86,10 +86,10 @@ def _draw_curve(axes: Any, shape: Curve, order: int) -> None:
     }
     path = Path(vertices, codes)
     if shape.arrow:
-        axes.add_patch(patches.FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=8, shrinkA=0, shrinkB=0,
+        axes.add_artist(patches.FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=8, shrinkA=0, shrinkB=0,
                                                facecolor=_colour(shape.colour), **style))  # fmt: skip
     else:
-        axes.add_patch(patches.PathPatch(path, facecolor="none", **style))
+        axes.add_artist(patches.PathPatch(path, facecolor="none", **style))
 
 
 def _draw_label(axes: Any, shape: Label, order: int) -> None:
@@ -118,4 +118,4 @@ def _colour(name: str) -> str:
 
 
 def _points(pixels: float) -> float:
-    return pixels * 72.0 / _INCH
+    return pixels * 72.0 / INCH

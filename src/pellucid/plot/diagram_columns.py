@@ -12,7 +12,7 @@ from itertools import pairwise, takewhile
 import numpy
 
 from pellucid.explain.colours import sign_colour
-from pellucid.explain.numbers import number
+from pellucid.explain.numbers import number, powered
 from pellucid.plot.diagram_items import Item
 from pellucid.plot.shapes import Circle, Curve, Label, Point, Shape, shortened, text_width
 
@@ -132,12 +132,13 @@ class Column:
 def compact(value: float, digits: int = 3) -> str:
     """A number with few digits, for where there is little room.
 
-    >>> compact(-0.03821), compact(123456.0)
-    ('−0.0382', '123k')
+    >>> compact(-0.03821), compact(123456.0), compact(6.2e-9)
+    ('−0.0382', '123k', '6·10⁻⁹')
     """
     size = abs(value)
     if size >= 1e9 or 0 < size < 1e-4:
-        return f"{value:.0e}".replace("-", "−").replace("e−0", "e−").replace("e+0", "e")
+        leading, _, exponent = f"{value:.0e}".partition("e")
+        return powered(leading.replace("-", "−"), int(exponent))
     for least, letter in ((1e6, "M"), (1e4, "k")):
         if size >= least:
             return f"{value / least if letter == 'M' else value / 1e3:.{digits}g}{letter}".replace("-", "−")

@@ -11,7 +11,10 @@ const wholes = text => new Int16Array(bytes(text).buffer);
 function short(value, digits = 3) {
   const size = Math.abs(value);
   let text;
-  if (size >= 1e9 || (size > 0 && size < 1e-4)) text = value.toExponential(0).replace("e+", "e");
+  if (size >= 1e9 || (size > 0 && size < 1e-4)) {
+    const [digits, exponent] = value.toExponential(0).replace("+", "").split("e");
+    text = `${digits}·10${[...exponent].map(letter => letter === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[letter]).join("")}`;
+  }
   else if (size >= 1e6) text = Number((value / 1e6).toPrecision(digits)) + "M";
   else if (size >= 1e4) text = Number((value / 1e3).toPrecision(digits)) + "k";
   else text = size >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(digits)));

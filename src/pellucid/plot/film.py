@@ -7,7 +7,7 @@ weights, and what the network answers (a region of decisions, a curve, or some e
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from math import isfinite
@@ -24,7 +24,7 @@ from pellucid.plot.shapes import Box, Circle, Curve, Image, Shape, Sheet
 from pellucid.plot.svg import image_address, to_svg
 
 CLASSES = (POSITIVE, INPUT, OUTPUT, HIDDEN[1], HIDDEN[2], HIDDEN[3], HIDDEN[4], HIDDEN[5], HIDDEN[6], HIDDEN[7])
-_GIF_FRAMES, _GIF_MILLISECONDS = 30, 150
+_GIF_FRAMES, _GIF_MILLISECONDS, _GIF_COLOURS = 30, 150, 200
 _LOOKS, _MOVES = Path(__file__).with_suffix(".css"), Path(__file__).with_suffix(".js")
 
 
@@ -187,40 +187,52 @@ def gif_of(film: Film) -> bytes:
         raise ArgumentError("a GIF is written by Pillow, which is not installed: pip install pillow") from error
     count = len(film.steps)
     moments = numpy.unique(numpy.linspace(0, count - 1, min(count, _GIF_FRAMES)).round().astype(int))
-    pictures = [pillow.fromarray(_drawn(film, int(moment))).quantize(128) for moment in moments]
+    drawn = list(_drawn(film, moments.tolist()))
+    ends = pillow.fromarray(numpy.concatenate([drawn[0], drawn[len(drawn) // 2], drawn[-1]])).quantize(_GIF_COLOURS)
+    pictures = [pillow.fromarray(pixels).quantize(palette=ends, dither=pillow.Dither.NONE) for pixels in drawn]
     times = [_GIF_MILLISECONDS] * (len(pictures) - 1) + [1500]
     content = BytesIO()
     pictures[0].save(content, "gif", save_all=True, append_images=pictures[1:], duration=times, loop=0, optimize=True)
     return content.getvalue()
 
 
-def _drawn(film: Film, moment: int) -> numpy.ndarray:
-    """One moment as pixels, [height, width, 3]."""
+def _drawn(film: Film, moments: Sequence[int]) -> Iterator[numpy.ndarray]:
+    """Moments as pixels, [height, width, 3]. What stays (axes, ticks, the loss) is drawn once, what moves over it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from pellucid.plot.canvas import draw_on
+    from pellucid.plot.canvas import INCH, draw_on
 
-    sheet = film.sheets[moment]
-    columns = 1 if film.answers is None else 2
-    height = min(max(9.0 * sheet.height / sheet.width, 2.5), 6.0)
-    figure = Figure(figsize=(9.0, height + 2.9), dpi=72, facecolor="white")
+    sheet = film.sheets[-1]
+    width = max(sheet.width / INCH, 9.0)
+    height = width * sheet.height / sheet.width
+    figure = Figure(figsize=(width, height + 2.9), dpi=72, facecolor="white")
     canvas: Any = FigureCanvasAgg(figure)
     edges = {"left": 0.08, "right": 0.97, "bottom": 0.6 / (height + 2.9), "top": 1.0}
+    columns = 1 if film.answers is None else 2
     grid = figure.add_gridspec(2, columns, height_ratios=[height, 2.6], wspace=0.2, hspace=0.05, **edges)
-    draw_on(figure.add_subplot(grid[0, :]), sheet)
-    axes = figure.add_subplot(grid[1, 0])
+    network, losses = figure.add_subplot(grid[0, :]), figure.add_subplot(grid[1, 0])
+    network.axis("off")
     known = [(step, loss) for step, loss in zip(film.steps, film.losses, strict=True) if loss is not None]
-    axes.plot([step for step, _ in known], [loss for _, loss in known], color=POSITIVE, linewidth=1.8)
-    axes.axvline(film.steps[moment], color="#8A93A0", linewidth=1.2)
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss")
-    axes.spines[["top", "right"]].set_visible(False)
-    if film.answers is not None:
-        _draw_answers(figure.add_subplot(grid[1, 1]), film.answers, moment)
+    losses.plot([step for step, _ in known], [loss for _, loss in known], color=POSITIVE, linewidth=1.8)
+    now = losses.axvline(film.steps[-1], color="#8A93A0", linewidth=1.2, animated=True)
+    losses.set_xlabel("step")
+    losses.set_ylabel("loss")
+    losses.spines[["top", "right"]].set_visible(False)
+    answer = None if film.answers is None else _Answering(figure.add_subplot(grid[1, 1]), film.answers)
     canvas.draw()
-    pixels: numpy.ndarray = numpy.asarray(canvas.buffer_rgba())[..., :3].copy()
-    return pixels
+    still = canvas.copy_from_bbox(figure.bbox)
+    for moment in moments:
+        canvas.restore_region(still)
+        draw_on(network, film.sheets[moment])
+        figure.draw_artist(network)
+        for shape in [*network.patches, *network.texts, *network.images]:
+            shape.remove()
+        now.set_xdata([film.steps[moment]] * 2)
+        figure.draw_artist(now)
+        for moving in answer.at(moment) if answer else ():
+            figure.draw_artist(moving)
+        yield numpy.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _point_colour(answers: Answers, label: float) -> str:
@@ -229,36 +241,71 @@ def _point_colour(answers: Answers, label: float) -> str:
     return POSITIVE if label > (float(answers.values.min()) + float(answers.values.max())) / 2 else NEGATIVE
 
 
-def _draw_answers(axes: Any, answers: Answers, moment: int) -> None:
-    from matplotlib.colors import LinearSegmentedColormap, to_rgb
+class _Answering:
+    """Axes that show what the network answers, moment by moment."""
 
-    values = answers.values[moment]
-    if answers.kind == "region":
-        left, right, bottom, top = answers.span
-        if answers.confidence is not None:
-            picture = numpy.ones((*values.shape, 4))
-            picture[..., :3] = numpy.array([to_rgb(colour) for colour in CLASSES])[values.astype(int)]
-            picture[..., 3] = 0.15 + 0.6 * answers.confidence[moment]
-            axes.imshow(picture, extent=(left, right, bottom, top), origin="lower", aspect="auto")
+    def __init__(self, axes: Any, answers: Answers) -> None:
+        """Draw what stays."""
+        self._answers, first = answers, answers.values[0]
+        low, high = float(answers.values.min()), float(answers.values.max())
+        self._single = answers.kind == "examples" and first.shape[-1] == 1
+        if self._single:
+            truths = [float(text) for text in answers.truths]
+            self._moving = list(axes.barh(range(len(first)), first[:, 0], 0.6, color=POSITIVE, animated=True))
+            axes.vlines(truths, *(numpy.arange(len(truths)) + end for end in (-0.4, 0.4)), color=OUTPUT, linewidth=3)
+            left, right = min(low, *truths, 0.0), max(high, *truths, 0.0)
+            axes.set_xlim(left - 0.04 * (right - left), right + 0.04 * (right - left))
+            axes.set_yticks([])
+            axes.invert_yaxis()
+            axes.axvline(0.0, color=LIGHT["line"], linewidth=1)
+            axes.set_xlabel("answer (bar) and truth (green)" if truths else "answer")
+        elif answers.kind == "examples":
+            self._moving = [axes.imshow(first, cmap="Greens", aspect="auto", vmin=low, vmax=high, animated=True)]
+            axes.set_yticks(range(len(first)), [f"true: {text}" for text in answers.truths] or None)
+            axes.set_xticks(range(first.shape[1]), [compact(float(i)) for i in range(first.shape[1])])
+            axes.set_xlabel("output")
+        elif answers.kind == "curve":
+            points = [point for point in answers.points if len(point) > 1]
+            axes.scatter([point[0] for point in points], [point[1] for point in points], 20, INPUT)
+            left, right = answers.span
+            places = numpy.linspace(left, right, len(first))
+            self._moving = axes.plot(places, first, color=OUTPUT, linewidth=2, animated=True)
+            axes.set_ylim(low, high)
+            axes.set_xlabel(answers.names[0])
         else:
+            from matplotlib.colors import LinearSegmentedColormap
+
             scale = LinearSegmentedColormap.from_list("diverging", [NEGATIVE, "#FFFFFF", POSITIVE])
-            axes.imshow(values, extent=(left, right, bottom, top), origin="lower", aspect="auto", cmap=scale,
-                        alpha=0.8, vmin=float(answers.values.min()), vmax=float(answers.values.max()))  # fmt: skip
-        colours = [_point_colour(answers, label[0]) if label else LIGHT["ink"] for _, _, *label in answers.points]
-        x, y = ([point[i] for point in answers.points] for i in (0, 1))
-        axes.scatter(x, y, 40, colours, edgecolors="white")
-        axes.set_xlabel(answers.names[0])
-        axes.set_ylabel(answers.names[1])
-    elif answers.kind == "curve":
-        points = [point for point in answers.points if len(point) > 1]
-        axes.scatter([point[0] for point in points], [point[1] for point in points], 20, INPUT)
-        low, high = answers.span
-        axes.plot(numpy.linspace(low, high, len(values)), values, color=OUTPUT, linewidth=2)
-        axes.set_ylim(float(answers.values.min()), float(answers.values.max()))
-        axes.set_xlabel(answers.names[0])
-    else:
-        axes.imshow(values, cmap="Greens", aspect="auto", vmin=float(answers.values.min()),
-                    vmax=float(answers.values.max()))  # fmt: skip
-        axes.set_yticks(range(len(values)), [f"true: {text}" for text in answers.truths] or None)
-        axes.set_xticks(range(values.shape[1]), [compact(float(i)) for i in range(values.shape[1])])
-        axes.set_xlabel("output")
+            picture = axes.imshow(self._picture(0), extent=answers.span, origin="lower", aspect="auto", cmap=scale,
+                                  vmin=low, vmax=high, animated=True)  # fmt: skip
+            if answers.confidence is None:
+                picture.set_alpha(0.8)
+            colours = [_point_colour(answers, label[0]) if label else LIGHT["ink"] for _, _, *label in answers.points]
+            x, y = ([point[i] for point in answers.points] for i in (0, 1))
+            self._moving = [picture, axes.scatter(x, y, 40, colours, edgecolors="white", animated=True)]
+            axes.set_xlabel(answers.names[0])
+            axes.set_ylabel(answers.names[1])
+
+    def at(self, moment: int) -> list[Any]:
+        """What moves, the lowest first, as it was at a moment."""
+        if self._single:
+            for bar, value in zip(self._moving, self._answers.values[moment][:, 0], strict=True):
+                bar.set_width(value)
+        elif self._answers.kind == "curve":
+            self._moving[0].set_ydata(self._answers.values[moment])
+        else:
+            self._moving[0].set_data(self._picture(moment))
+        return self._moving
+
+    def _picture(self, moment: int) -> numpy.ndarray:
+        """The answers of a moment, for a region of classes in their colours."""
+        confidence = self._answers.confidence
+        values: numpy.ndarray = self._answers.values[moment]
+        if confidence is None:
+            return values
+        from matplotlib.colors import to_rgb
+
+        picture = numpy.ones((*values.shape, 4))
+        picture[..., :3] = numpy.array([to_rgb(colour) for colour in CLASSES])[values.astype(int)]
+        picture[..., 3] = 0.15 + 0.6 * confidence[moment]
+        return picture

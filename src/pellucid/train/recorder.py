@@ -22,12 +22,14 @@ from pellucid.train.saving import description
 _PARTS = 100  # of a run, at whose borders a frame is taken
 _SMALL = 10_000  # weights of a network whose frames cost next to nothing
 _LEAST = 40  # steps between two frames of a larger one, each of which takes about as long as two steps
+_FEWEST = 40  # parts of a run that is too short for that to be felt
 
 
 class Recorder(Callback):
     """Keeps weights, optimizer and loss at every `every`-th step, and examples to see what they did there.
 
-    `every`: steps between two frames; by default a hundredth of the run, of networks above 10,000 weights at least 40.
+    `every`: steps between two frames; by default a hundredth of the run; of networks above 10,000 weights 40 at
+    least, unless the run is so short that it would have fewer than 40 moments.
     `examples`: x, or (x, y), a few rows whose values and gradients can be seen at each frame. `memory`: a bound, such
     as "64 MB"; when it is full every second frame goes, the first and the latest stay. `optimizer=False` keeps no state
     of the optimizer: more frames, but training cannot go on from one as it was. `half=True`: older weights are kept in
@@ -84,6 +86,7 @@ class Recorder(Callback):
         self._begin, self._made, self._total = model.steps_trained, 0, 0.0  # of the running epoch
         self._steps, self._sum = 0, 0.0  # since the last frame
         self._take()
+        self.halts_at = model.steps_trained + 1  # whose loss is that of the weights at the start
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._begin, self._made, self._total = self.model.steps_trained, 0, 0.0
@@ -106,9 +109,10 @@ class Recorder(Callback):
     # Frames
 
     def _usual(self) -> int:
-        steps = (self.params.get("steps") or 0) * self.params["epochs"]
-        least = 1 if self.model.count_params() <= _SMALL else _LEAST
-        return int(max(steps // _PARTS, least))
+        steps = int((self.params.get("steps") or 0) * self.params["epochs"])  # 0: not known
+        if self.model.count_params() <= _SMALL:
+            return max(steps // _PARTS, 1)
+        return max(steps // _PARTS, min(_LEAST, steps // _FEWEST or 1) if steps else _LEAST)
 
     def _count(self, logs: Logs | None) -> None:
         """Add the losses of the steps since the last look, which the epoch's mean so far tells."""
@@ -116,15 +120,21 @@ class Recorder(Callback):
         total = float((logs or {}).get("loss", numpy.nan)) * made
         self._steps, self._sum = self._steps + made - self._made, self._sum + total - self._total
         self._made, self._total = made, total
+        first = self.recording.frames.kept[0]
+        if first.loss is None:
+            first.loss = self._mean()
+
+    def _mean(self) -> float | None:
+        """The mean loss since the last frame, if there is one."""
+        mean = self._sum / self._steps if self._steps else numpy.nan
+        return float(mean) if numpy.isfinite(mean) else None
 
     def _take(self, last: bool = False) -> None:
         model, frames = self.model, self.recording.frames
         step = model.steps_trained
-        if not frames.kept or frames.kept[-1].step != step:
-            mean = self._sum / self._steps if self._steps else None
-            loss = mean if mean is not None and numpy.isfinite(mean) else None
-            if frames.add(step, model.epochs_trained, loss, self._weights, self._state, last):
-                self._steps, self._sum = 0, 0.0
+        there = bool(frames.kept) and frames.kept[-1].step == step
+        if not there and frames.add(step, model.epochs_trained, self._mean(), self._weights, self._state, last):
+            self._steps, self._sum = 0, 0.0
         self.halts_at = frames.next_step(step)
 
     def _examples(self) -> Examples | None:
