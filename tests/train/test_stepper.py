@@ -143,7 +143,7 @@ def test_a_layer_that_needs_the_whole_sequence_is_named(name: str, build: Any) -
 
 def test_what_a_step_refuses() -> None:
     stepper = transformer().stepper(batch_size=2)
-    with pytest.raises(ShapeError, match=r"step needs an input of shape \[2\], got \[3\]"):
+    with pytest.raises(ShapeError, match=r"the input 'input.*' must be \[2\], got \[3\]"):
         stepper.step([1, 2, 3])
     with pytest.raises(ShapeError, match="takes 1 inputs, got 2"):
         stepper.step([1, 2], [1, 2])

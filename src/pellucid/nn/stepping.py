@@ -1,7 +1,8 @@
 """Building a network for one step of a sequence at a time, so that a step costs what is new, not the whole sequence.
 
 Inputs then have one step. A layer that needs earlier steps keeps what it needs of them in state variables: attention
-the keys and values, a recurrent layer its state. The weights are the network's own.
+the keys and values, a recurrent layer its state. What is the same at every step is computed once, at the start, and
+kept in variables too. The weights are the network's own.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from dataclasses import dataclass, field
 import numpy
 
 from pellucid import ops
-from pellucid.core.graph import Tensor, Variable, tensor
+from pellucid.core.graph import Tensor, Variable, order, tensor
+from pellucid.core.sources import Feed, Read
 from pellucid.core.spec import known
+from pellucid.errors import StateError
 
 
 @dataclass
@@ -22,16 +25,33 @@ class Stepping:
 
     length: int  # of the longest sequence
     position: Tensor  # int32, a scalar
-    updates: list[tuple[Variable, Tensor]] = field(default_factory=list)
+    states: list[Variable] = field(default_factory=list)  # what layers keep from step to step
+    updates: list[tuple[Variable, Tensor]] = field(default_factory=list)  # what the states are after this step
+    begins: list[tuple[Variable, Tensor]] = field(default_factory=list)  # what variables are before the first step
 
-    @property
-    def states(self) -> list[Variable]:
-        """What layers keep from step to step."""
-        return [variable for variable, _ in self.updates]
+    def state(self, shape: Sequence[int | None], name: str, first: Tensor | None = None) -> Variable:
+        """A new state, before the first step zeros or what `first` says; `update` says what it is after this one.
 
-    def state(self, shape: Sequence[int | None], name: str, dtype: str = "float32") -> Variable:
-        """A new state, zeros before the first step; `update` says what it is after this one."""
-        return Variable(numpy.zeros(known(tuple(shape)), dtype), name, trainable=False)
+        Raises `StateError` for a first value that is not known before the first step.
+        """
+        state = Variable(numpy.zeros(known(tuple(shape)), "float32"), name, trainable=False)
+        self.states.append(state)
+        if first is not None:
+            if not self.is_fixed(first):
+                raise StateError(f"{name} begins with what the steps make, and so cannot run step by step")
+            self.begins.append((state, first))
+        return state
+
+    def is_fixed(self, x: Tensor) -> bool:
+        """Whether a value is the same at every step: made of weights and of what is given before the first step."""
+        sources = [node.op for node in order([x])]
+        return not any(isinstance(op, Feed) or (isinstance(op, Read) and op.variable in self.states) for op in sources)
+
+    def once(self, x: Tensor, name: str) -> Tensor:
+        """A value that is the same at every step, computed before the first one."""
+        kept = Variable(numpy.zeros(known(x.shape), x.dtype), name, trainable=False)
+        self.begins.append((kept, x))
+        return kept.tensor
 
     def update(self, state: Variable, value: Tensor) -> None:
         """The value that a state has from the next step on."""

@@ -306,9 +306,9 @@ class Model(Network, Glass):
             outputs = self.programs.predict(arrays, rows, feeding.batch_size(size, rows))
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def stepper(self, batch_size: int = 1, length: int | None = None) -> Stepper:
+    def stepper(self, batch_size: int = 1, length: int | None = None, context: Collection[str] = ()) -> Stepper:
         """This model for sequences that come one step at a time, at most `length` of them: see `Stepper`."""
-        return Stepper(self, batch_size, length)
+        return Stepper(self, batch_size, length, context)
 
     # Data in
 

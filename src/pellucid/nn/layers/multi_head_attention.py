@@ -129,7 +129,9 @@ class AttentionOfHeads(Layer, registered=False):
         for part, label in ((q, "query"), (k, "key"), (v, "value")):
             named(part, label)
         stepping = current().stepping
-        if stepping is not None:
+        if stepping is not None and stepping.is_fixed(value) and stepping.is_fixed(key):
+            k, v = stepping.once(k, "keys"), stepping.once(v, "values")
+        elif stepping is not None:
             if not (itself and causal) or masks["attention_mask"] is not None:
                 raise StateError(
                     f"layer {self.name} ({kind}) cannot run step by step: it may see more than the steps so far; "

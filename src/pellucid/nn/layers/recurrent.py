@@ -140,10 +140,13 @@ class RNN(Layer):
 
     def _kept_states(self, x: Tensor, stepping: Stepping, given: Any) -> list[Variable]:
         """The states of a sequence that comes step by step; raises `StateError` where it cannot."""
-        if self.go_backwards or given is not None:
-            what = "go_backwards" if self.go_backwards else "a given initial_state"
-            raise StateError(f"layer {self.name} ({type(self).__name__}) with {what} cannot run step by step")
-        return [stepping.state((x.shape[0], units), f"state_{i}") for i, units in enumerate(self._state_sizes)]
+        if self.go_backwards:
+            raise StateError(f"layer {self.name} ({type(self).__name__}) with go_backwards cannot run step by step")
+        first = [None for _ in self._state_sizes] if given is None else self._first_states(x, given)
+        return [
+            stepping.state((x.shape[0], units), f"{self.name}: state {i}", value)
+            for i, (units, value) in enumerate(zip(self._state_sizes, first, strict=True))
+        ]
 
     def _first_states(self, x: Tensor, given: Any) -> list[Tensor]:
         sizes = self._state_sizes

@@ -1,0 +1,1 @@
+"""Models made of several networks: autoencoders and generative adversarial networks; and models that write text."""
