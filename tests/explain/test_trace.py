@@ -341,6 +341,19 @@ def test_text_html_and_json() -> None:
     assert "∂" not in model.trace(x).text()
 
 
+def test_a_large_trace_is_saved_in_part(tmp_path: Path) -> None:
+    model = pellucid.Sequential([layers.Dense(1500, name="wide", input_shape=(1500,)), layers.Dense(2, name="small")])
+    trace = model.trace(numpy.ones((1, 1500)))
+    with pytest.raises(ArgumentError, match=r"2,257,506 numbers .*wide 2,254,500.*about 45 MB.*trace\.only"):
+        trace.save(tmp_path / "trace.json")
+    trace.only("small").save(tmp_path / "trace.json")
+    (layer,) = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))["layers"]
+    assert layer["name"] == "small"
+    assert "wide" in trace.text()
+    with pytest.raises(UnknownNameError, match="did you mean 'small'"):
+        trace.only("smal")
+
+
 def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x, y = chain("lstm")
     trace = model.trace(x, y)

@@ -7,7 +7,7 @@ cell states, attention scores, means) and its weights; with labels also the deri
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,13 +15,15 @@ import numpy
 
 from pellucid.core.graph import Tensor, Variable, order
 from pellucid.core.sources import Constant, Feed, Read
-from pellucid.errors import UnknownNameError
+from pellucid.errors import ArgumentError, UnknownNameError
 from pellucid.execute.program import Executor
 from pellucid.explain.numbers import columns, number
 from pellucid.explain.opened import Opened, OpenLayer
 from pellucid.explain.page import escape, table
 from pellucid.explain.recurrence import Arrays, Recurrence, Values, recurrences
 from pellucid.explain.rendered import Rendered
+
+_MOST = 2_000_000  # numbers in JSON, where each takes some twenty letters
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +60,22 @@ class LayerTrace:
             raise UnknownNameError(f"derivative in the trace of layer {self.name}", name, self.gradients)
         return self.gradients[name]
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything as plain values."""
-        named = {
+    @property
+    def arrays(self) -> dict[str, Arrays]:
+        """All arrays, by what they are."""
+        return {
             "values": self.values, "gates": self.gates, "gradients": self.gradients, "weights": self.weights,
             "weight_gradients": self.weight_gradients,
         }  # fmt: skip
-        return {"name": self.name, "kind": self.kind, **{name: plain(arrays) for name, arrays in named.items()}}
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are."""
+        return sum(value.size for arrays in self.arrays.values() for value in arrays.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {"name": self.name, "kind": self.kind, **{name: plain(arrays) for name, arrays in self.arrays.items()}}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,6 +109,16 @@ class Trace(Rendered):
 
     def __len__(self) -> int:
         return len(self.layers)
+
+    def only(self, *names: str) -> Trace:
+        """The trace of some of the layers; raises `UnknownNameError` for a name that there is not.
+
+        >>> import pellucid
+        >>> model = pellucid.Sequential([pellucid.layers.Dense(3, name="a", input_shape=(2,)), pellucid.layers.Dense(1)])
+        >>> list(model.trace([[3.0, -4.0]]).only("a"))
+        ['a']
+        """
+        return replace(self, layers={name: self[name] for name in names})
 
     @property
     def title(self) -> str:
@@ -136,7 +157,15 @@ class Trace(Rendered):
         return loss + table(rows, self._head, left=(0, 1))
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as plain values."""
+        """Everything as plain values; raises `ArgumentError` where that would take more than some 40 MB."""
+        count = sum(layer.size for layer in self.layers.values())
+        if count > _MOST:
+            largest = sorted(self.layers.values(), key=lambda layer: -layer.size)[:3]
+            found = ", ".join(f"{layer.name} {layer.size:,}" for layer in largest)
+            raise ArgumentError(
+                f"this trace has {count:,} numbers (the largest: {found}), about {count // 50_000:,} MB of JSON; trace "
+                "fewer examples, or save some of the layers: trace.only('NAME', …); trace['NAME'].activation is an array"
+            )
         return {
             "inputs": plain(self.inputs),
             "outputs": plain(self.outputs),

@@ -183,20 +183,23 @@ def grad_cam(record: GradCam, ax: Axes | None = None) -> Axes:
 
 
 def bars(ax: Axes, names: list[str], values: list[float], spread: list[float] | None = None) -> None:
-    """Horizontal bars, the first one above, blue to the right and red to the left, each with its number."""
+    """Horizontal bars, the first one above, blue to the right and red to the left, each with its number.
+
+    That of a bar to the left stands on the other side of zero, where it cannot run into the names.
+    """
     places = numpy.arange(len(names))
     ax.barh(places, values, color=[sign_colour(value) for value in values], height=0.62, xerr=spread,
             error_kw={"ecolor": GREY, "elinewidth": 1})  # fmt: skip
     ax.set_yticks(places, names)
     ax.invert_yaxis()
     ax.axvline(0, color=GREY, linewidth=0.8)
-    for place, value in zip(places, values, strict=True):
-        text = signed(float(f"{value:.3g}"))
-        more = spread[place] if spread else 0.0
-        ax.annotate(text, (value + (more if value >= 0 else -more), place), (4 if value >= 0 else -4, 0),
-                    textcoords="offset points", va="center", ha="left" if value >= 0 else "right",
+    ends = [max(value, 0.0) + (spread[place] if spread else 0.0) for place, value in enumerate(values)]
+    for place, (value, end) in enumerate(zip(values, ends, strict=True)):
+        ax.annotate(signed(float(f"{value:.3g}")), (end, place), (4, 0), textcoords="offset points", va="center",
                     color=GREY, fontsize=8)  # fmt: skip
-    ax.margins(x=0.24 if min(values, default=0.0) < 0 else 0.16)
+    left, right = min(values, default=0.0), max(ends, default=0.0)
+    room = max(right - min(left, 0.0), 1e-9)
+    ax.set_xlim(left - 0.04 * room if left < 0 else 0.0, right + 0.18 * room)
     ax.tick_params(axis="y", length=0)
     if max(map(abs, ax.get_xlim())) >= 10_000:
         from matplotlib.ticker import MaxNLocator

@@ -16,6 +16,7 @@ from pellucid.plot.figure import INK, MAGENTA, ORANGE, Axes, dress, grid, logari
 from pellucid.plot.inputs import Array
 from pellucid.plot.plane import Loss
 from pellucid.plot.surface import draw_path, draw_surface, dress_surface, name_point
+from pellucid.plot.waiting import told
 
 COLOURS = (ORANGE, "#F2C230", MAGENTA, "#19B5A5", INK)  # to be told apart on blue, and on white
 _CEILING = 4.0  # times the loss of the start: what is drawn of a run that goes up
@@ -49,7 +50,8 @@ def race(
     The surface is that of a model's two weights, if it has two; else the plane in which the paths spread most.
     `entrants`: optimizers by name, each an optimizer or a pair of one and its batch size ("all": every example in each
     step). Without it: gradient descent, the same on one example at a time (SGD), with momentum 0.9, RMSprop and Adam,
-    all with `learning_rate`. The model itself stays as it is. Returns two axes.
+    all with `learning_rate`. The model itself stays as it is. Returns two axes. The loss on all examples is computed
+    some 2,000 times: give a large network a few dozen of them.
     Source: Polyak 1964 (momentum); Hinton 2012 (RMSprop); Kingma and Ba 2015 (Adam).
 
     >>> from pellucid.nn.layers import Dense
@@ -86,7 +88,8 @@ def learning_rates(
 
     Every step sees all examples. `optimizer`: a class, which is given the learning rate. The best rate is the one with
     the lowest loss after `steps`; smaller ones that are worse were too small, larger ones too large. The model itself
-    stays as it is. Returns two axes: the paths over the loss surface, and the loss step by step.
+    stays as it is. Returns two axes: the paths over the loss surface, and the loss step by step. The loss is computed
+    some 2,000 times: give a large network a few dozen examples.
 
     >>> from pellucid.nn.layers import Dense
     >>> from pellucid.train.sequential import Sequential
@@ -152,7 +155,7 @@ def _run(model: Any, x: Array, y: Array, optimizer: Optimizer, batch: int, steps
     places = [planes.weights(copy)]
     losses = [loss(places[0])]
     broke, order = False, numpy.arange(0)
-    for _ in range(steps):
+    for _ in told("steps", range(steps)):
         if len(order) < batch:
             order = random.permutation(len(x))
         chosen, order = numpy.sort(order[:batch]), order[batch:]

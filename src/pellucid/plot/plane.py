@@ -18,6 +18,7 @@ import numpy
 
 from pellucid.errors import ArgumentError, NonFiniteError, ShapeError, StateError, UnknownNameError
 from pellucid.plot.inputs import Array, names, numbers
+from pellucid.plot.waiting import told
 
 _WEIGHT = re.compile(r"(.+)\[([\d, ]*)\]$")
 
@@ -39,7 +40,9 @@ class Plane:
 
     def loss(self, loss: Loss, a: Array, b: Array) -> Array:
         """The loss over a grid: [len(b), len(a)]."""
-        return numpy.array([[loss(self.origin + i * self.first + j * self.second) for i in a] for j in b])
+        places = [(i, j) for j in b for i in a]
+        found = [loss(self.origin + i * self.first + j * self.second) for i, j in told("loss surface, points", places)]
+        return numpy.array(found).reshape(len(b), len(a))
 
 
 class Loss:
