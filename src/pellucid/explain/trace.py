@@ -114,9 +114,9 @@ class Trace(Rendered):
         """The trace of some of the layers; raises `UnknownNameError` for a name that there is not.
 
         >>> import pellucid
-        >>> model = pellucid.Sequential([pellucid.layers.Dense(3, name="a", input_shape=(2,)), pellucid.layers.Dense(1)])
-        >>> list(model.trace([[3.0, -4.0]]).only("a"))
-        ['a']
+        >>> model = pellucid.Sequential([pellucid.Input((2,)), pellucid.layers.Dense(3, "relu"), pellucid.layers.Dense(1)])
+        >>> list(model.trace([[3.0, -4.0]]).only("dense"))
+        ['dense']
         """
         return replace(self, layers={name: self[name] for name in names})
 
@@ -164,7 +164,7 @@ class Trace(Rendered):
             found = ", ".join(f"{layer.name} {layer.size:,}" for layer in largest)
             raise ArgumentError(
                 f"this trace has {count:,} numbers (the largest: {found}), about {count // 50_000:,} MB of JSON; trace "
-                "fewer examples, or save some of the layers: trace.only('NAME', …); trace['NAME'].activation is an array"
+                "fewer examples, or save some of the layers: trace.only('NAME', …); trace['NAME'] has the arrays"
             )
         return {
             "inputs": plain(self.inputs),
