@@ -114,7 +114,8 @@ class Trace(Rendered):
         """The trace of some of the layers; raises `UnknownNameError` for a name that there is not.
 
         >>> import pellucid
-        >>> model = pellucid.Sequential([pellucid.Input((2,)), pellucid.layers.Dense(3, "relu"), pellucid.layers.Dense(1)])
+        >>> from pellucid.layers import Dense, Input
+        >>> model = pellucid.Sequential([Input((2,)), Dense(3, "relu"), Dense(1)])
         >>> list(model.trace([[3.0, -4.0]]).only("dense"))
         ['dense']
         """
