@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from pellucid import layers, ops
 from pellucid.core.graph import Tensor
-from pellucid.errors import ShapeError
+from pellucid.errors import ShapeError, UnknownNameError
 from pellucid.explain.forward import as_json, forward_pass, units_that_matter
 from pellucid.explain.forward_text import render
 from pellucid.explain.notation import TEXT
@@ -187,3 +189,25 @@ def test_one_example_only() -> None:
 )  # fmt: skip
 def test_numbers_are_short(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_one_output_is_followed_back(tmp_path: Path) -> None:
+    x = Input((3,), name="x")
+    h = layers.Dense(4, "tanh", name="h")(x)
+    two = Model(x, [layers.Dense(2, name="first")(h), layers.Dense(3, "softmax", name="second")(h)], seed=1)
+    row = np.array([[0.5, -1.0, 2.0]], np.float32)
+    first, second = two.predict(row)
+    found = two.explain_row(row, ("second", "b"), count=2, classes=["a", "b", "c"])
+    assert found.title == f"the probability of 'b' is {number(float(f'{second[0, 1]:.5g}'))}"
+    assert found.units["second"] == [1]
+    assert "first" not in found.units
+    kernel = two.get_weights()[4]
+    hidden = np.tanh(row @ two.get_weights()[0] + two.get_weights()[1])[0]
+    assert found.units["h"] == np.argsort(-abs(hidden * kernel[:, 1]))[:2].tolist()
+    assert found.to_json()["outputs"]["first"] == pytest.approx(first[0].tolist(), rel=1e-5)
+    for suffix in ("txt", "html", "json", "tex"):
+        found.save(tmp_path / f"row.{suffix}")
+    with pytest.raises(ShapeError, match="one example"):
+        two.explain_row(np.zeros((2, 3), np.float32))
+    with pytest.raises(UnknownNameError, match="Known: first, second"):
+        two.explain_row(row, "third")

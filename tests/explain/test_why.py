@@ -274,7 +274,7 @@ def test_classes_by_name() -> None:
     assert apple["texture"] > abs(apple["weight"])
     with pytest.raises(DataError, match=r"no class 'pear'\. There are: apple, orange"):
         model.why(row, output="pear")
-    with pytest.raises(ArgumentError, match="choose one: row=0 to 79"):
+    with pytest.raises(ArgumentError, match="choose one row, 0 to 79"):
         model.why(fruit)
     with pytest.raises(ArgumentError, match="row 80"):
         model.why(fruit, row=80)

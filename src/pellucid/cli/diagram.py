@@ -25,15 +25,15 @@ def command(model: Path, out: Path | None, data: Path | None, row: int, show: st
     Neurons are circles, lines between them weights: blue above 0, red below, thick where large. Wide layers are folded.
     Without --out the picture is told in words.
     """
-    from pellucid.train.saving import read_model
+    from pellucid.train.tabular import TableModel
 
-    network, extra = read_model(model)
-    if isinstance(extra, dict) and "table" in extra:
-        picture = options.load(model).diagram(data, row, show or ("weights" if data is None else "contributions"))
+    opened = options.load_any(model)
+    if isinstance(opened, TableModel):
+        picture = opened.diagram(data, row, show or ("weights" if data is None else "contributions"))
     elif data is not None:
         raise click.UsageError(f"--data is for models of tables; {model.name} holds a network without columns")
     else:
-        picture = network.diagram(show=show or "weights")
+        picture = opened.diagram(show=show or "weights")
     if out is None:
         console.out(picture.text())
         return

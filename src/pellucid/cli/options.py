@@ -14,6 +14,7 @@ from pellucid.explain.numbers import columns
 if TYPE_CHECKING:
     from pellucid.data.target import Target
     from pellucid.explain.rendered import Rendered
+    from pellucid.train.model import Model
     from pellucid.train.tabular import TableModel
 
 DATA = click.argument("data", type=click.Path(path_type=Path))
@@ -55,6 +56,14 @@ def load(path: Path) -> TableModel:
     from pellucid.train.tabular import TableModel
 
     return TableModel.load(path)
+
+
+def load_any(path: Path) -> TableModel | Model:
+    """The table model of a file, or the network of one that holds no table's columns."""
+    from pellucid.train.saving import read_model
+
+    network, extra = read_model(path)
+    return load(path) if isinstance(extra, dict) and "table" in extra else network
 
 
 def notes(notices: Iterable[str]) -> None:

@@ -186,6 +186,8 @@ def choose(network: Network, output: Any, classes: Sequence[str] | None, predict
         place, wanted = names.index(output), None if wanted is output else wanted
     value = predicted()[place]
     size = value.shape[-1] if value.ndim else 1
+    if wanted is not None and value.size == 1 and wanted not in (0, (0,)):
+        raise ArgumentError(f"{names[place]} is one number: it has no classes to choose from, so name none")
     if isinstance(wanted, str):
         known = list(classes or ())
         if wanted not in known:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pellucid.explain.grad_cam import GradCam
     from pellucid.explain.importance import Importance
     from pellucid.explain.record import StepExplanation
+    from pellucid.explain.row import RowExplanation
     from pellucid.explain.trace import Trace
     from pellucid.explain.what_if import WhatIf
     from pellucid.explain.why import Why
@@ -78,6 +79,31 @@ class Glass:
         traced = self.trace(x, y) if trace is None and x is not None else trace
         numbers = Numbers() if traced is None else numbers_of(model, traced, row)
         return draw(model, numbers, show, _known(model, names), title)
+
+    def explain_row(
+        self,
+        x: Any,
+        output: Any = None,
+        count: int = 4,
+        names: Mapping[str, Sequence[str]] | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> RowExplanation:
+        """How the output for one example, `x[:1]`, comes about: each layer's weighted sums, or its largest values.
+
+        `count`: units of each layer, and parts of each sum, that are shown: those that matter most for `output`, which
+        is chosen as in `why`. `names` has labels for the elements of inputs and layers, `classes` those of classes.
+
+        >>> import pellucid
+        >>> model = pellucid.Sequential([pellucid.Input((2,)), pellucid.layers.Dense(1, name="sum")])
+        >>> model.set_weights([[[2.0], [-1.0]], [5.0]])
+        >>> model.explain_row([[3.0, 4.0]]).title
+        'sum is 7'
+        """
+        from pellucid.explain.row import explain_row
+        from pellucid.train.opening import open_model
+
+        model = cast("Model", self)
+        return explain_row(model, open_model(model, x, unrolled=True), output, count, _known(model, names), classes)
 
     def explain_step(
         self,

@@ -316,7 +316,7 @@ def places(encoder: Encoder) -> dict[str, list[Place]]:
 def one_row(table: Table, row: int | None) -> Table:
     """One row of a table; raises `ArgumentError` where it has several and none is chosen, or has not that many."""
     if row is None and len(table) != 1:
-        raise ArgumentError(f"{table.name} has {len(table):,} rows; choose one: row=0 to {len(table) - 1}")
+        raise ArgumentError(f"{table.name} has {len(table):,} rows; choose one row, 0 to {len(table) - 1:,}")
     place = 0 if row is None else row
     if not isinstance(place, (int, numpy.integer)) or not 0 <= place < len(table):
         raise ArgumentError(f"row {place}: {table.name} has {len(table):,} rows, counted from 0 to {len(table) - 1:,}")
@@ -331,7 +331,7 @@ def _output(model: TableModel, wanted: Any, outputs: Callable[[], Any]) -> tuple
     target = model.target
     if not target.classes:
         if wanted is not None:
-            raise ArgumentError(f"'{target.name}' is a number and has no classes to choose from; leave output out")
+            raise ArgumentError(f"'{target.name}' is a number: it has no classes to choose from, so name none")
         return 0, 1.0, target.name
     classes = list(map(str, target.classes))
     if wanted is None:
