@@ -1,7 +1,9 @@
 """`pellucid.models`: networks that can be trained, and loading them from files."""
 
 from pellucid.train.model import Model as Model
+from pellucid.train.models.autoencoder import Autoencoder as Autoencoder
+from pellucid.train.models.vae import VAE as VAE
 from pellucid.train.saving import load_model as load_model
 from pellucid.train.sequential import Sequential as Sequential
 
-__all__ = ["Model", "Sequential", "load_model"]
+__all__ = ["VAE", "Autoencoder", "Model", "Sequential", "load_model"]

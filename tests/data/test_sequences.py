@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pellucid.data.stream import Stream
 from pellucid.errors import ArgumentError, DataError, LabelError
 from pellucid.utils import (
+    bucket_by_sequence_length,
     next_token_dataset_from_array,
     pad_sequences,
     timeseries_dataset_from_array,
@@ -85,6 +86,50 @@ def test_padding_keeps_what_fits(lengths: list[int], maxlen: int | None, ends: t
 
 
 # Windows
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 7)), min_size=1, max_size=40),
+    st.sets(st.integers(1, 10), max_size=4),
+    st.integers(1, 6),
+)
+def test_buckets(lengths: list[tuple[int, int]], boundaries: set[int], size: int) -> None:
+    """Each pass has every example once, whole, beside its partner, and no longer than the next boundary."""
+    rng = np.random.default_rng(0)
+    x, y = np.zeros((len(lengths), 10), np.int32), np.zeros((len(lengths), 8), np.int32)
+    for row, (first, second) in enumerate(lengths):
+        x[row, :first], y[row, :second] = rng.integers(1, 9, first), rng.integers(1, 9, second)
+        x[row, :1] = 100 + row  # by which it is known again
+    stream = bucket_by_sequence_length((x, y), sorted(boundaries), size, shuffle=True, seed=1)
+    orders = []
+    for _ in range(2):
+        batches = list(stream)
+        assert len(batches) == len(stream)
+        order = [int(row) - 100 for a, _ in batches for row in a[:, 0]]
+        assert sorted(order) == list(range(len(lengths)))
+        orders.append(order)
+        for a, b in batches:
+            rows = a[:, 0] - 100
+            longest = max(1, max(map(max, (lengths[row] for row in rows))))
+            end = min((one for one in boundaries if one >= longest), default=10)
+            assert a.shape == (len(rows), min(end, 10))
+            assert len(rows) <= size
+            for mine, source in ((a, x), (b, y)):
+                whole = np.zeros((len(rows), source.shape[1]), np.int32)
+                whole[:, : mine.shape[1]] = mine
+                assert (whole == source[rows]).all()
+    again = bucket_by_sequence_length((x, y), sorted(boundaries), size, shuffle=True, seed=1).map(lambda a, b: a[:, 0])
+    assert [int(row) - 100 for ids in again for row in ids] == orders[0]
+    assert len(lengths) < 20 or size > 3 or orders[0] != orders[1]
+
+
+def test_buckets_that_cannot_be() -> None:
+    with pytest.raises(DataError, match=r"as many rows each, got the shapes \[2, 3\], \[3, 3\]"):
+        bucket_by_sequence_length((np.zeros((2, 3)), np.zeros((3, 3))), [2])
+    with pytest.raises(ArgumentError, match=r"must rise, got \[4, 2\]"):
+        bucket_by_sequence_length((np.zeros((2, 3)),), [4, 2])
+    with pytest.raises(ArgumentError, match="batch_size"):
+        bucket_by_sequence_length((np.zeros((2, 3)),), [2], batch_size=0)
 
 
 def test_windows_over_a_series() -> None:

@@ -33,7 +33,12 @@ PUBLIC = [
     "random",
     "utils",
 ]
-OPTIONAL = {"pellucid.execute.xla": "jax", "pellucid.plot": "matplotlib", "pellucid.data.bytepair": "tokenizers"}
+OPTIONAL = {
+    "pellucid.execute.xla": "jax",
+    "pellucid.plot": "matplotlib",
+    "pellucid.data.bytepair": "tokenizers",
+    "pellucid.nn.metrics.bleu": "sacrebleu",
+}
 
 
 @pytest.mark.parametrize("name", ["pellucid", *(f"pellucid.{name}" for name in PUBLIC)])

@@ -120,6 +120,9 @@ NETWORKS: dict[str, Callable[[], Case]] = {
     "noise": lambda: chain(
         (4,), nn.Dense(6, "tanh"), nn.AlphaDropout(0.3), nn.GaussianDropout(0.3), nn.GaussianNoise(0.1), nn.Dense(1)
     ),
+    "Sampling": lambda: built(
+        lambda x: nn.Dense(1)(nn.Sampling()(nn.Dense(2, "tanh")(x), nn.Dense(2, "tanh")(x))), (4,)
+    ),
     "SpatialDropout1D": lambda: built(_one(nn.Dense(4), nn.SpatialDropout1D(0.4)), (4, 3)),
     "SpatialDropout2D": lambda: built(_one(nn.Conv2D(4, 2), nn.SpatialDropout2D(0.4)), (4, 4, 2)),
     "Average": lambda: built(lambda x: nn.Dense(1)(nn.Average()([nn.Dense(3, "tanh")(x), nn.Dense(3)(x)])), (4,)),

@@ -52,6 +52,7 @@ UNUSUAL: list[tuple[Layer, list[numpy.ndarray]]] = [
     (layers.SpatialDropout1D(0.3, seed=2**50), [random.normal(size=(2, 4, 3))]),
     (layers.SpatialDropout2D(0.3, data_format="channels_last", seed=7), [random.normal(size=(2, 4, 3, 2))]),
     (layers.GaussianNoise(0.3, seed=2**50), [random.normal(size=(2, 4))]),
+    (layers.Sampling(seed=2**50), [random.normal(size=(2, 4)), random.normal(size=(2, 4))]),
     (layers.GaussianDropout(0.3, seed=2**50), [random.normal(size=(2, 4))]),
     (layers.ActivityRegularization(0.3, l2=0.1), [random.normal(size=(2, 4))]),
     (layers.LayerNormalization((1, -1), 0.1, beta_initializer="ones"), [random.normal(size=(2, 4, 3))]),

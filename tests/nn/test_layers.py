@@ -162,6 +162,7 @@ def test_every_layer_is_tried() -> None:
     tried |= {"PositionEmbedding", "RotaryEmbedding", "SinePositionEncoding"}  # in test_transformer.py
     tried |= {"TokenAndPositionEmbedding", "TransformerDecoder", "TransformerEncoder"}
     tried |= {"RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom"}  # in test_augmentation.py
+    tried |= {"Sampling"}  # in train/models/test_vae.py
     second = {name for name in layers.__all__ if "Pool" in name and "Pooling" not in name}  # of the same classes
     tried |= {"Bidirectional", "GRU", "GRUCell", "LSTM", "LSTMCell", "RNN"}  # in test_recurrent.py
     tried |= {"SimpleRNN", "SimpleRNNCell", "StackedRNNCells", "TimeDistributed"}

@@ -1,8 +1,8 @@
-"""Sequences: padding to one length, windows over a time series, and windows for predicting what comes next."""
+"""Sequences: padding to one length, batches of about one length, windows over a time series and for what comes next."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,71 @@ def pad_sequences(
         if len(kept):
             result[place, slice(len(kept)) if padding == "post" else slice(length - len(kept), None)] = kept
     return result
+
+
+class Buckets(Stream):
+    """Batches in which all rows are of one bucket; with `shuffle` rows are drawn anew within their buckets."""
+
+    def __init__(
+        self, make: Callable[[Rows], Any], buckets: list[Rows], batch_size: int, shuffle: bool, seed: int | None
+    ) -> None:
+        super().__init__(make, sum(map(len, buckets)), batch_size, shuffle, seed)
+        self.buckets = buckets
+
+    def __len__(self) -> int:
+        return sum(-(-len(bucket) // self.batch_size) for bucket in self.buckets)
+
+    def batches(self, random: np.random.Generator | None) -> Iterable[Rows]:
+        orders = [bucket if random is None else random.permutation(bucket) for bucket in self.buckets]
+        size = self.batch_size
+        parts = [order[first : first + size] for order in orders for first in range(0, len(order), size)]
+        return parts if random is None else [parts[i] for i in random.permutation(len(parts))]
+
+
+def bucket_by_sequence_length(
+    sequences: Sequence[NDArray[Any]],
+    bucket_boundaries: Sequence[int],
+    batch_size: int = 32,
+    shuffle: bool = False,
+    seed: int | None = None,
+) -> Stream:
+    """Batches of rows of about one length, so that little time is spent on padding: tuples of arrays, one of each.
+
+    `sequences` are arrays with one row each for every example, such as sentences and their translations, int
+    [rows, length], filled up with 0 at the end. An example belongs to the first boundary that holds the longest of its
+    rows, or to a last bucket without one; a batch has examples of one bucket, cut to its boundary. As there are no more
+    lengths than buckets, few programs are made for them. `map` makes of a batch what a network needs.
+
+    >>> english, german = np.array([[5, 6, 0, 0], [7, 8, 9, 4]]), np.array([[3, 0, 0], [3, 2, 0]])
+    >>> [(x.tolist(), y.tolist()) for x, y in bucket_by_sequence_length((english, german), [2])]
+    [([[5, 6]], [[3, 0]]), ([[7, 8, 9, 4]], [[3, 2, 0]])]
+    """
+    arrays = [np.asarray(array) for array in sequences]
+    if not arrays or any(array.ndim != 2 or len(array) != len(arrays[0]) for array in arrays):
+        raise DataError(
+            "bucket_by_sequence_length needs arrays [rows, length] with as many rows each, got the shapes "
+            f"{', '.join(str(list(array.shape)) for array in arrays) or 'of none'}"
+        )
+    boundaries = list(bucket_boundaries)
+    for boundary in boundaries:
+        _need_positive("bucket_boundaries", boundary)
+    if boundaries != sorted(set(boundaries)):
+        raise ArgumentError(f"bucket_boundaries must rise, got {boundaries}")
+    lengths = np.max([_lengths(array) for array in arrays], axis=0)
+    places = np.searchsorted(boundaries, lengths)
+    ends = [*boundaries, max(array.shape[1] for array in arrays)]
+
+    def make(rows: Rows) -> Any:
+        return tuple(array[rows, : ends[places[rows[0]]]] for array in arrays)
+
+    buckets = [np.flatnonzero(places == place) for place in range(len(ends))]
+    return Buckets(make, [bucket for bucket in buckets if len(bucket)], batch_size, shuffle, seed)
+
+
+def _lengths(array: NDArray[Any]) -> NDArray[Any]:
+    """How long each row is without the zeros at its end."""
+    found: NDArray[Any] = array.shape[1] - np.argmax(np.c_[array[:, ::-1] != 0, np.ones(len(array), bool)], axis=1)
+    return found
 
 
 def timeseries_dataset_from_array(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -47,12 +48,17 @@ class Stream:
         return -(-self.rows // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
-        order = np.arange(self.rows)
-        if self.shuffle:
-            np.random.default_rng([self.seed, self.passes]).shuffle(order)
+        random = np.random.default_rng([self.seed, self.passes]) if self.shuffle else None
         self.passes += 1
-        for first in range(0, self.rows, self.batch_size):
-            yield self.make(order[first : first + self.batch_size])
+        for rows in self.batches(random):
+            yield self.make(rows)
+
+    def batches(self, random: np.random.Generator | None) -> Iterable[Rows]:
+        """The rows of each batch of one pass, in an order drawn by `random` where there is one."""
+        order = np.arange(self.rows)
+        if random is not None:
+            random.shuffle(order)
+        return (order[first : first + self.batch_size] for first in range(0, self.rows, self.batch_size))
 
     def map(self, function: Callable[..., Any]) -> Stream:
         """The same batches, each changed by a function of its parts, such as `lambda x, y: (x / 255, y)`.
@@ -66,4 +72,6 @@ class Stream:
             batch = self.make(rows)
             return function(*batch) if isinstance(batch, tuple) else function(batch)
 
-        return Stream(make, self.rows, self.batch_size, self.shuffle, self.seed, self.class_names, self.file_paths)
+        changed = copy(self)
+        changed.make = make
+        return changed

@@ -6,6 +6,8 @@ look. MathML needs no network and no script: browsers set it themselves.
 
 from __future__ import annotations
 
+import re
+
 from pellucid.explain.expression import (
     E,
     Expression,
@@ -20,13 +22,14 @@ from pellucid.explain.expression import (
     Sum,
     Symbol,
 )
+from pellucid.explain.latex import MATHEMATICS, escaped, words
 from pellucid.explain.numbers import number, scientific
 from pellucid.explain.page import escape
 
 _SUM, _SIGN, _QUOTIENT, _PRODUCT, _POWER, _ATOM = range(6)
 _BELOW = str.maketrans("0123456789,", "₀₁₂₃₄₅₆₇₈₉,")
 _ABOVE = str.maketrans("0123456789-()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁽⁾")
-_GREEK = {"η": r"\eta", "σ": r"\sigma", "μ": r"\mu", "γ": r"\gamma", "β": r"\beta", "ŷ": r"\hat{y}"}
+_COUNTED = re.compile(r"(t=)?\d+")  # places that are counted: 3, t=3; others are names
 
 
 class Notation:
@@ -205,9 +208,9 @@ class Latex(Notation):
             top = self.symbol(Symbol(symbol.letter, symbol.index, symbol.example))
             return rf"\frac{{\partial {top}}}{{\partial {self.symbol(symbol.by)}}}"
         letter, primes = self.letter(symbol)
-        shown = _GREEK.get(letter, letter) if len(letter) == 1 else rf"\mathtt{{{escaped_latex(letter)}}}"
-        place = ",".join(map(str, symbol.index))
-        below = f"_{{{escaped_latex(place)}}}" if place else ""
+        shown = MATHEMATICS.get(letter, letter) if len(letter) == 1 else rf"\texttt{{{escaped(letter)}}}"
+        place = ",".join(str(i) if _COUNTED.fullmatch(str(i)) else words(str(i)) for i in symbol.index)
+        below = f"_{{{place}}}" if place else ""
         primes = primes.replace("′", r"\prime ")
         above = "" if symbol.example is None else f"({symbol.example})"
         return f"{shown}{below}" + (f"^{{{primes}{above}}}" if primes or above else "")
@@ -221,9 +224,11 @@ class Latex(Notation):
         return rf"\left({text}\right)"
 
     def fraction(self, top: Expression, bottom: Expression, numbers: bool) -> tuple[str, int]:
-        return rf"\frac{{{self.write(top, numbers)}}}{{{self.write(bottom, numbers)}}}", _PRODUCT
+        above, below = (self.write(part, numbers).replace(r"\frac", r"\dfrac") for part in (top, bottom))
+        return rf"\frac{{{above}}}{{{below}}}", _PRODUCT
 
     def power(self, base: str, exponent: Expression, numbers: bool) -> tuple[str, int]:
+        base = self.bracketed(base) if "^" in base else base
         return f"{base}^{{{self.write(exponent, numbers)}}}", _POWER
 
     def function(self, name: str, parts: list[str]) -> str:
@@ -233,11 +238,12 @@ class Latex(Notation):
             return rf"\sqrt{{{parts[0]}}}"
         if name == "absolute":
             return rf"\left|{parts[0]}\right|"
-        shown = _GREEK.get(name) or rf"\operatorname{{{escaped_latex(name).replace('′', chr(39))}}}"
+        base = name.removesuffix("′")
+        shown = (MATHEMATICS.get(base) or rf"\operatorname{{{escaped(base)}}}") + "'" * (base != name)
         return rf"{shown}\left({', '.join(parts)}\right)"
 
     def rest(self, count: int) -> str:
-        return rf"(\text{{{count} more}})"
+        return f"({words(f'{count:,} more')})"
 
     def signed(self, text: str) -> str:
         return f"-{text}"
@@ -329,11 +335,6 @@ class MathML(Notation):
 
     def euler(self) -> str:
         return "<mi>e</mi>"
-
-
-def escaped_latex(text: str) -> str:
-    """A name as LaTeX takes it."""
-    return "".join(f"\\{letter}" if letter in "_%#&$" else letter for letter in text)
 
 
 TEXT, LATEX, MATHML = Text(), Latex(), MathML()

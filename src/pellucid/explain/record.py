@@ -124,7 +124,7 @@ class StepExplanation(Rendered):
         return render(self)
 
     def latex(self) -> str:
-        """A document that needs amsmath alone."""
+        """A document that every LaTeX sets."""
         from pellucid.explain.step_latex import render
 
         return render(self)

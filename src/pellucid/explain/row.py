@@ -44,7 +44,7 @@ class RowExplanation(Rendered):
         return render(self.stages, self.units, self.count)
 
     def latex(self) -> str:
-        """A document that needs amsmath alone."""
+        """A document that every LaTeX sets."""
         from pellucid.explain.forward_latex import render
 
         return render(self.headline, self.stages, self.units, self.count)

@@ -1,12 +1,14 @@
-"""A training step in LaTeX: a document that needs amsmath alone."""
+"""A training step in LaTeX: forward pass, loss, then for each weight its paths and its update."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from pellucid.explain.expression import Symbol, multiply
-from pellucid.explain.notation import LATEX, Latex, escaped_latex
-from pellucid.explain.record import Equation, Path, StepExplanation, WeightStep
+from pellucid.explain.expression import Number, Symbol, add, multiply
+from pellucid.explain.latex import aligned, document, escaped, tabular, words
+from pellucid.explain.notation import LATEX, Latex
+from pellucid.explain.record import Equation, LayerStep, Path, StepExplanation, WeightStep
+from pellucid.explain.step_text import NO_PATH
 
 _OPENED = 3
 
@@ -15,49 +17,52 @@ def render(step: StepExplanation) -> str:
     """The whole document."""
     parts = []
     if step.inputs:
-        values = r", \quad ".join(f"{LATEX.symbol(one.symbol)} = {LATEX.number(one.value)}" for one in step.inputs)
-        parts.append(f"\\[ {values} \\]")
+        parts.append(", ".join(f"${LATEX.symbol(one.symbol)} = {LATEX.number(one.value)}$" for one in step.inputs))
     parts.append(r"\subsection*{Forward pass}")
     for layer in step.layers:
-        parts.append(rf"\paragraph{{{escaped_latex(layer.name)}}} ({escaped_latex(layer.kind)})")
-        parts.append(lines([*layer.equations, *layer.aside], Latex(layer.label)))
-    parts += [rf"\subsection*{{Loss: {escaped_latex(step.loss_name)}}}", lines([step.loss, *step.loss_aside])]
+        parts += _layer(layer)
+    parts += [rf"\subsection*{{Loss: {escaped(step.loss_name)}}}", lines([step.loss])]
+    parts += [f"where\n{lines(step.loss_aside)}"] if step.loss_aside else []
     parts.append(r"\subsection*{Backward pass and update}")
+    parts += [f"The rule of {escaped(step.optimizer)}: {escaped(step.rule)}"] if step.rule else []
     parts += [_weight(weight) for weight in step.weights]
+    if step.legend:
+        parts += [
+            r"\subsection*{Where}",
+            tabular([[name, f"= {text}"] for name, text in step.legend.items()], left=(0, 1)),
+        ]
     return document(step.title, parts)
-
-
-def document(title: str, parts: Sequence[str]) -> str:
-    """A document that needs amsmath alone."""
-    head = [r"\documentclass{article}", r"\usepackage{amsmath}", r"\allowdisplaybreaks", r"\begin{document}"]
-    return "\n".join([*head, rf"\section*{{{escaped_latex(title)}}}", *parts, r"\end{document}", ""])
 
 
 def lines(equations: Sequence[Equation], notation: Latex = LATEX) -> str:
     """Equations below each other."""
-    made = (notation.equation(one.symbol, one.expression) for one in equations)
-    return aligned(line.replace(" = ", " &= ", 1) for line in made)
+    return aligned(notation.sides(one.symbol, one.expression) for one in equations)
 
 
-def aligned(rows: Iterable[str]) -> str:
-    """Rows lined up at their ampersands."""
-    return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
+def _layer(layer: LayerStep) -> list[str]:
+    notation = Latex(layer.label)
+    parts = [rf"\paragraph{{{escaped(layer.name)}}} ({escaped(layer.kind)})", lines(layer.equations, notation)]
+    parts += [f"where\n{lines(layer.aside, notation)}"] if layer.aside else []
+    return [*parts, *([f"… and {layer.hidden:,} more values"] if layer.hidden else [])]
 
 
 def _weight(weight: WeightStep) -> str:
     gradient = LATEX.symbol(Symbol("L", by=weight.symbol))
     alone = len(weight.paths) == 1 and weight.complete
-    parts = [rf"\paragraph{{${LATEX.symbol(weight.symbol)}$}} \texttt{{{escaped_latex(weight.name)}}}"]
-    for path in weight.paths[: _OPENED if not alone else 1]:
-        parts.append(_path(path, gradient if alone else r"\text{product}"))
-    if not alone:
-        others = (
-            "" if weight.complete else rf" + \underbrace{{{LATEX.number(weight.rest)}}}_{{\text{{all other paths}}}}"
-        )
-        shown = " + ".join(LATEX.bracketed(LATEX.number(path.product)) for path in weight.paths)
-        parts.append(f"\\[ {gradient} = {shown}{others} = {LATEX.number(weight.gradient)} \\]")
+    symbol = LATEX.symbol(weight.symbol)
+    parts = [rf"\paragraph{{${symbol}$}} \texttt{{{escaped(weight.name)}}} $= {LATEX.number(weight.value)}$"]
+    for path in weight.paths[:_OPENED]:
+        parts.append(_path(path, gradient if alone else words("product")))
+    if not weight.paths and weight.complete:
+        parts.append(f"\n${gradient} = 0$: {NO_PATH}")
+    elif not alone:
+        shown = LATEX.write(add(Number(path.product) for path in weight.paths))
+        rest = rf"\underbrace{{{LATEX.number(weight.rest)}}}_{{{words('all other paths')}}}"
+        total = shown if weight.complete else f"{shown} + {rest}" if weight.paths else rest
+        parts.append(aligned([[gradient, total, LATEX.number(weight.gradient)]]))
     if weight.update:
-        parts.append(lines([*weight.update, *weight.aside]))
+        parts += ["Update", lines(weight.update)]
+        parts += [f"where\n{lines(weight.aside)}"] if weight.aside else []
     return "\n".join(parts)
 
 
@@ -66,8 +71,9 @@ def _path(path: Path, result: str) -> str:
     rows = []
     for one in path.derivatives:
         fraction = rf"\frac{{\partial {LATEX.symbol(one.of)}}}{{\partial {LATEX.symbol(one.by)}}}"
-        formula, value = LATEX.write(one.formula), LATEX.number(one.value)
-        rows.append(f"{fraction} &= {formula}" + (f" = {value}" if formula != value else ""))
+        rows.append([fraction, *dict.fromkeys((LATEX.write(one.formula), LATEX.number(one.value)))])
     product = multiply(one.formula for one in path.derivatives)
-    rows.append(f"{result} &= {LATEX.write(product)} = {LATEX.number(path.product)}")
-    return f"\\[ {way} \\]\n{aligned(rows)}"
+    rows.append(
+        [result, *dict.fromkeys((LATEX.write(product), LATEX.write(product, numbers=True), LATEX.number(path.product)))]
+    )
+    return f"\n${way}$\n{aligned(rows)}"

@@ -1,7 +1,7 @@
 """`Why`: what each column, element, pixel or token contributed to one prediction, beside a baseline.
 
 Contributions come from `attribution`; this file chooses the output that is explained, names the elements, and holds the
-record. The record renders itself through `why_text` and `why_html`.
+record. The record renders itself through `why_text`, `why_html` and `why_latex`.
 """
 
 from __future__ import annotations
@@ -104,6 +104,12 @@ class Why(Rendered):
     def body(self) -> str:
         """Bars for columns, coloured words for tokens, pictures for pictures."""
         from pellucid.explain.why_html import render
+
+        return render(self)
+
+    def latex(self) -> str:
+        """A document: the formula of the contributions, a table of the largest, and their sum."""
+        from pellucid.explain.why_latex import render
 
         return render(self)
 

@@ -19,7 +19,7 @@ def render(why: Why) -> str:
         f"{why.what} is {rounded(why.prediction)}; {why.compared} gives {rounded(why.baseline)}\n"
         f"the difference of {signed(why.prediction - why.baseline)} is made of:"
     )
-    parts = [f"{_title(why, share)}{_share(share)}" for share in why.inputs]
+    parts = [f"{_title(why, share)}{columns(rows_of(share), left=(1, 2, 3))}" for share in why.inputs]
     return "\n\n".join([head, *parts, closing(why)])
 
 
@@ -71,13 +71,14 @@ def _title(why: Why, share: Share) -> str:
     return f"{share.name}\n" if len(why.inputs) > 1 else ""
 
 
-def _share(share: Share) -> str:
+def rows_of(share: Share) -> list[list[str]]:
+    """A head, the largest contributions (of a picture its blocks'), and the sum of all others."""
     if share.form == "picture":
         found = regions(share)
         rows = [[signed(value), name] for name, value in found[:_SHOWN] if value]
         rest = sum(value for _, value in found[_SHOWN:])
         rows += [[signed(rest), f"{len(found) - _SHOWN} other blocks"]] if len(found) > _SHOWN else []
-        return columns([["contribution", "block of the picture"], *rows], left=(1,))
+        return [["contribution", "block of the picture"], *rows]
     places, rest, others = largest(share)
     head = ["contribution", share.form.removesuffix("s"), "value", "usual"]
     rows = [
@@ -85,11 +86,8 @@ def _share(share: Share) -> str:
         for i in places
     ]
     rows += [[signed(rest), f"{others} other{'s' * (others > 1)}", "", ""]] if others else []
-    if share.form == "tokens":
-        head, rows = head[:2], [row[:2] for row in rows]
-    elif not share.usual:
-        head, rows = head[:3], [row[:3] for row in rows]
-    return columns([head, *rows], left=(1, 2, 3))
+    count = 2 if share.form == "tokens" else 4 if share.usual else 3
+    return [row[:count] for row in (head, *rows)]
 
 
 def _name(share: Share, place: int) -> str:

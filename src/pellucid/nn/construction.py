@@ -34,6 +34,7 @@ class Construction:
     key: Tensor | None = None
     penalties: list[Tensor] = field(default_factory=list)
     penalised: set[Variable] = field(default_factory=set)
+    shown: dict[str, list[Tensor]] = field(default_factory=dict)  # penalties that the history shows, by name
     updates: list[tuple[Variable, Tensor]] = field(default_factory=list)
     streams: int = 0
     evaluating: bool = False

@@ -118,10 +118,10 @@ class Layer(Weights):
         candidates = chain([self.name, base], (f"{base}_{number}" for number in count(1)))
         self._name = next(name for name in candidates if name not in taken)
 
-    def add_loss(self, value: Tensor) -> None:
+    def add_loss(self, value: Tensor, name: str | None = None) -> None:
         """Inside `call`: add a scalar to what training makes small. Where a model is only asked it counts for nothing.
 
-        Raises `ShapeError` for anything but a scalar.
+        With a `name` the history of a model has it, as `NAME_loss`. Raises `ShapeError` for anything but a scalar.
         """
         if not isinstance(value, Tensor) or value.shape != ():
             found = show_shape(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -129,6 +129,8 @@ class Layer(Weights):
         construction = current()
         if construction.training or construction.evaluating:
             construction.penalties.append(value)
+            if name is not None:
+                construction.shown.setdefault(name, []).append(value)
 
     def add_update(self, variable: Variable, value: Tensor) -> None:
         """Inside `call`: write a value into a variable after the step. What belongs to training stands in an

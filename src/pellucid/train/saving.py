@@ -18,9 +18,11 @@ from pellucid.nn.weights import set_values
 from pellucid.train import modelfile
 from pellucid.train.history import History
 from pellucid.train.model import Model
+from pellucid.train.models.autoencoder import Autoencoder
+from pellucid.train.models.vae import VAE
 from pellucid.train.sequential import Sequential
 
-KINDS: dict[str, type[Model]] = {"Model": Model, "Sequential": Sequential}
+KINDS: dict[str, type[Model]] = {"Model": Model, "Sequential": Sequential, "Autoencoder": Autoencoder, "VAE": VAE}
 
 
 def save_model(model: Model, filepath: str | Path, overwrite: bool = True, extra: dict[str, Any] | None = None) -> None:

@@ -207,10 +207,9 @@ def _figures(network: Network, objective: Objective, batch: int, goal: Goal) -> 
     totals: list[Tensor] = [goal.loss * float(batch)]
     entries = [Entry("loss", 0, 1)]
     several = len(goal.outputs) > 1
-    if several:
-        for part, name in zip(goal.parts, network.output_names, strict=True):
-            entries.append(Entry(f"{name}_loss", len(totals), len(totals) + 1))
-            totals.append(part * float(batch))
+    for name, part in _parts(network, objective, goal).items():
+        entries.append(Entry(f"{name}_loss", len(totals), len(totals) + 1))
+        totals.append(part * float(batch))
     at = len(totals)
     for place, (label, output, name) in enumerate(zip(goal.labels, goal.outputs, network.output_names, strict=True)):
         truth = _like_output(label, output, objective.losses[place])
@@ -227,6 +226,15 @@ def _figures(network: Network, objective: Objective, batch: int, goal: Goal) -> 
             totals += statistics
             at += size
     return totals, entries
+
+
+def _parts(network: Network, objective: Objective, goal: Goal) -> dict[str, Tensor]:
+    """The parts of a loss that has several: of each output, and penalties with a name. Of one output, as weighted."""
+    shown = {name: _total(values) for name, values in goal.construction.shown.items()}
+    if len(goal.outputs) == 1 and not shown:
+        return {}
+    parts = goal.parts if len(goal.outputs) > 1 else _weighted(objective, goal.parts)
+    return {**dict(zip(network.output_names, parts, strict=True)), **shown}
 
 
 def _counting(weight: Tensor | None, output: Tensor) -> Tensor | None:

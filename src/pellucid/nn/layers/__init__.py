@@ -71,6 +71,7 @@ from pellucid.nn.layers.resizing import (
     ZeroPadding1D,
     ZeroPadding2D,
 )
+from pellucid.nn.layers.sampling import Sampling
 from pellucid.nn.layers.transformer import TransformerDecoder, TransformerEncoder
 from pellucid.nn.layers.wrapping import TimeDistributed
 
@@ -155,6 +156,7 @@ __all__ = [
     "Reshape",
     "Resizing",
     "RotaryEmbedding",
+    "Sampling",
     "SeparableConv1D",
     "SeparableConv2D",
     "SimpleRNN",

@@ -24,6 +24,7 @@ from pellucid.nn.metrics.accuracy import (
     accuracy,
 )
 from pellucid.nn.metrics.base import MeanMetric, Metric, OwnMetric
+from pellucid.nn.metrics.bleu import bleu
 from pellucid.nn.metrics.confusion import ConfusionMatrix, F1Score, Precision, Recall
 from pellucid.nn.metrics.fit import kind_of_labels
 from pellucid.nn.metrics.probability import (
@@ -170,5 +171,6 @@ __all__ = [
     "SparseTopKCategoricalAccuracy",
     "SquaredHinge",
     "TopKCategoricalAccuracy",
+    "bleu",
     "get",
 ]
