@@ -60,10 +60,15 @@ def load(path: Path) -> TableModel:
 
 def load_any(path: Path) -> TableModel | Model:
     """The table model of a file, or the network of one that holds no table's columns."""
+    from pellucid.train.model import Model
     from pellucid.train.saving import read_model
 
     network, extra = read_model(path)
-    return load(path) if isinstance(extra, dict) and "table" in extra else network
+    if isinstance(extra, dict) and "table" in extra:
+        return load(path)
+    if not isinstance(network, Model):
+        raise click.UsageError(f"{path.name} holds a GAN; open its networks in Python: load_model(…).generator")
+    return network
 
 
 def notes(notices: Iterable[str]) -> None:

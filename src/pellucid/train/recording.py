@@ -238,7 +238,9 @@ class Recording:
         training = self.description["training"]
         if training is not None:
             training = {**training, "steps_trained": frame.step, "epochs_trained": frame.epochs}
-        return restore({**self.description, "training": training}, weights, state)[0]
+        model = restore({**self.description, "training": training}, weights, state)[0]
+        assert isinstance(model, Model)
+        return model
 
     def _contents(self) -> tuple[dict[str, Any], dict[str, numpy.ndarray]]:
         frames, arrays = self.frames, dict[str, numpy.ndarray]()

@@ -19,13 +19,19 @@ from pellucid.train import modelfile
 from pellucid.train.history import History
 from pellucid.train.model import Model
 from pellucid.train.models.autoencoder import Autoencoder
+from pellucid.train.models.gan import GAN
 from pellucid.train.models.vae import VAE
 from pellucid.train.sequential import Sequential
 
-KINDS: dict[str, type[Model]] = {"Model": Model, "Sequential": Sequential, "Autoencoder": Autoencoder, "VAE": VAE}
+Savable = Model | GAN
+KINDS: dict[str, type[Savable]] = {
+    "Model": Model, "Sequential": Sequential, "Autoencoder": Autoencoder, "VAE": VAE, "GAN": GAN
+}  # fmt: skip
 
 
-def save_model(model: Model, filepath: str | Path, overwrite: bool = True, extra: dict[str, Any] | None = None) -> None:
+def save_model(
+    model: Savable, filepath: str | Path, overwrite: bool = True, extra: dict[str, Any] | None = None
+) -> None:
     """Write a model into one file, replacing an old one only when the new one is whole.
 
     `extra` is kept beside the model and given back by `read_model`. Functions of your own cannot be in a file: a model
@@ -35,17 +41,17 @@ def save_model(model: Model, filepath: str | Path, overwrite: bool = True, extra
     """
     if not overwrite and Path(filepath).exists():
         raise ArgumentError(f"{filepath} exists; choose another path or overwrite=True")
-    if not model.built:
+    if isinstance(model, Model) and not model.built:
         raise StateError("save: the network has no weights yet; add Input(shape=…), or call fit before")
     document = description(model, extra)
     arrays = {f"weights/{place:04d}/{variable.name}": variable.value for place, variable in enumerate(model.variables)}
     if document["training"] is not None:
-        for place, variable in enumerate(model.optimizer.variables):
+        for place, variable in enumerate(model.optimizer_variables):
             arrays[f"optimizer/{place:04d}/{variable.name}"] = variable.value
     modelfile.write(filepath, document, arrays)
 
 
-def description(model: Model, extra: dict[str, Any] | None = None) -> dict[str, Any]:
+def description(model: Savable, extra: dict[str, Any] | None = None) -> dict[str, Any]:
     """All of a model but the numbers in it; raises `ArgumentError` for a class of your own."""
     kind = next((name for name, kind in KINDS.items() if type(model) is kind), None)
     if kind is None:
@@ -64,8 +70,10 @@ def description(model: Model, extra: dict[str, Any] | None = None) -> dict[str, 
     }
 
 
-def load_model(filepath: str | Path) -> Model:
-    """The model of a file, ready to predict and to train on; raises `ModelFileError` for anything malformed.
+def load_model(filepath: str | Path) -> Any:
+    """The model of a file, of the class that was saved, ready to predict and to train on.
+
+    Raises `ModelFileError` for anything malformed.
 
     >>> import tempfile
     >>> from pellucid.nn.layers import Dense
@@ -79,7 +87,7 @@ def load_model(filepath: str | Path) -> Model:
     return read_model(filepath)[0]
 
 
-def read_model(filepath: str | Path) -> tuple[Model, Any]:
+def read_model(filepath: str | Path) -> tuple[Savable, Any]:
     """The model of a file, and the `extra` that was saved with it."""
     document, arrays = modelfile.read(filepath)
     with from_outside(filepath):
@@ -104,7 +112,7 @@ def from_outside(filepath: str | Path) -> Iterator[None]:
 
 def restore(
     document: dict[str, Any], weights: list[numpy.ndarray], state: list[numpy.ndarray] | None
-) -> tuple[Model, Any]:
+) -> tuple[Savable, Any]:
     """A model from its description and numbers, and its `extra`; without a `state` the optimizer begins anew."""
     kinds: modelfile.Kinds = {
         "kind": str, "network": dict, "seed": int, "training": (dict, type(None)), "history": (dict, type(None)),
@@ -117,7 +125,7 @@ def restore(
         raise ModelFileError(f"model.seed is {found['seed']}; it must be from 0 to 2⁶³-1")
     with restoring(sum(array.size for array in weights)):
         model = KINDS[found["kind"]].from_config(found["network"])
-    assert isinstance(model, Model)
+    assert isinstance(model, Savable)
     model.seed = found["seed"]
     set_values(model.variables, weights, "the model")
     if found["training"] is not None:
@@ -131,48 +139,58 @@ def _part(arrays: dict[str, numpy.ndarray], kind: str) -> list[numpy.ndarray]:
     return [arrays[name] for name in sorted(arrays) if name.split("/", 1)[0] == kind]
 
 
-def _training(model: Model) -> dict[str, Any] | None:
+def _training(model: Savable) -> dict[str, Any] | None:
     """How the model is trained, and how far it got; `None` where it is not compiled, or cannot be written."""
+    try:
+        chosen = _adversaries(model) if isinstance(model, GAN) else _choices(model)
+    except ArgumentError as error:
+        warnings.warn(f"saved without the state of training: {error}", stacklevel=4)
+        return None
+    if chosen is None:
+        return None
+    progress = {"epochs_trained": model.epochs_trained, "steps_trained": model.steps_trained}
+    return {**chosen, "precision": model.precision, **progress}
+
+
+def _choices(model: Model) -> dict[str, Any] | None:
+    """What `compile` was given."""
     objective = model.objective
     if objective is None:
         return None
     objective.optimizer.build(model.trainable_variables)
-    try:
-        return {
-            "optimizer": objective.optimizer.get_config(),
-            "losses": [loss.get_config() for loss in objective.losses],
-            "loss_weights": objective.loss_weights,
-            "metrics": [[metric.get_config() for metric in listed] for listed in objective.metrics],
-            "weighted_metrics": [[metric.get_config() for metric in listed] for listed in objective.weighted_metrics],
-            "precision": model.precision,
-            "epochs_trained": model.epochs_trained,
-            "steps_trained": model.steps_trained,
-        }
-    except ArgumentError as error:
-        warnings.warn(f"saved without the state of training: {error}", stacklevel=4)
+    return {
+        "optimizer": objective.optimizer.get_config(),
+        "losses": [loss.get_config() for loss in objective.losses],
+        "loss_weights": objective.loss_weights,
+        "metrics": [[metric.get_config() for metric in listed] for listed in objective.metrics],
+        "weighted_metrics": [[metric.get_config() for metric in listed] for listed in objective.weighted_metrics],
+    }
+
+
+def _adversaries(gan: GAN) -> dict[str, Any] | None:
+    """What `GAN.compile` was given."""
+    if gan.loss is None:
         return None
-
-
-def _restore_training(model: Model, training: dict[str, Any], state: list[numpy.ndarray] | None) -> None:
-    kinds: modelfile.Kinds = {
-        "optimizer": dict, "losses": list, "loss_weights": list, "metrics": list, "weighted_metrics": list,
-        "precision": str, "epochs_trained": int, "steps_trained": int,
+    gan.build_optimizers()
+    discriminator, generator = (update.optimizer.get_config() for update in gan.updates)
+    return {
+        "discriminator_optimizer": discriminator, "generator_optimizer": generator, "loss": gan.loss.get_config()
     }  # fmt: skip
-    found = modelfile.fields(training, kinds, "model.training")
+
+
+def _restore_training(model: Savable, training: dict[str, Any], state: list[numpy.ndarray] | None) -> None:
+    chosen: modelfile.Kinds = {
+        "optimizer": dict, "losses": list, "loss_weights": list, "metrics": list, "weighted_metrics": list,
+    }  # fmt: skip
+    if isinstance(model, GAN):
+        chosen = {"discriminator_optimizer": dict, "generator_optimizer": dict, "loss": dict}
+    progress = {"precision": str, "epochs_trained": int, "steps_trained": int}
+    found = modelfile.fields(training, {**chosen, **progress}, "model.training")
     for name in ("epochs_trained", "steps_trained"):
         if not 0 <= found[name] < 2**62:
             raise ModelFileError(f"model.training.{name} is {found[name]}; it must be from 0 to 2⁶²")
-    if not all(isinstance(item, dict) for item in found["losses"]):
-        raise ModelFileError("model.training.losses must be descriptions of losses")
     try:
-        model.compile(
-            optimizers.get(found["optimizer"]),
-            [losses.get(item) for item in found["losses"]],
-            loss_weights=found["loss_weights"],
-            metrics=found["metrics"],
-            weighted_metrics=found["weighted_metrics"],
-            precision=found["precision"],
-        )
+        _compile(model, found)
     except UnknownNameError as error:
         warnings.warn(
             f"the model can predict, but its training cannot go on: the {error.kind} {str(error.name)[:100]!r} is "
@@ -181,9 +199,34 @@ def _restore_training(model: Model, training: dict[str, Any], state: list[numpy.
         )
         return
     model.epochs_trained, model.steps_trained = found["epochs_trained"], found["steps_trained"]
-    model.optimizer.build(model.trainable_variables)
+    if isinstance(model, GAN):
+        model.build_optimizers()
+    else:
+        model.optimizer.build(model.trainable_variables)
     if state is not None:
-        set_values(model.optimizer.variables, state, "the optimizer")
+        set_values(model.optimizer_variables, state, "the optimizer")
+
+
+def _compile(model: Savable, found: dict[str, Any]) -> None:
+    """Compile with what a file says."""
+    if isinstance(model, GAN):
+        model.compile(
+            optimizers.get(found["generator_optimizer"]),
+            optimizers.get(found["discriminator_optimizer"]),
+            losses.get(found["loss"]),
+            precision=found["precision"],
+        )
+        return
+    if not all(isinstance(item, dict) for item in found["losses"]):
+        raise ModelFileError("model.training.losses must be descriptions of losses")
+    model.compile(
+        optimizers.get(found["optimizer"]),
+        [losses.get(item) for item in found["losses"]],
+        loss_weights=found["loss_weights"],
+        metrics=found["metrics"],
+        weighted_metrics=found["weighted_metrics"],
+        precision=found["precision"],
+    )
 
 
 def _history(history: History) -> dict[str, Any]:

@@ -293,7 +293,7 @@ class TableModel(TableGlass):
     def load(cls, path: str | os.PathLike[str]) -> TableModel:
         """The table model of a file; raises `ModelFileError` for anything else."""
         model, extra = read_model(Path(path))
-        if not isinstance(extra, dict) or "table" not in extra:
+        if not isinstance(model, Model) or not isinstance(extra, dict) or "table" not in extra:
             raise ModelFileError(
                 f"{path} holds a network without a table's columns; load it with pellucid.models.load_model, "
                 "or train one with `pellucid train`"

@@ -9,11 +9,12 @@ import numpy
 from pellucid.core.graph import Tensor
 from pellucid.core.sources import feed
 from pellucid.core.spec import show_shape
-from pellucid.errors import ArgumentError, ShapeError, StateError
-from pellucid.nn.layer import Layer, as_layer
+from pellucid.errors import ShapeError
+from pellucid.nn.layer import Layer
 from pellucid.train.fitting import Validate
 from pellucid.train.inputs import Examples
 from pellucid.train.model import Model
+from pellucid.train.models.parts import part
 
 
 class Autoencoder(Model):
@@ -44,7 +45,7 @@ class Autoencoder(Model):
     def __init__(self, encoder: Any, decoder: Any, name: str | None = None, seed: int | None = None) -> None:
         self._prepare(seed)
         Layer.__init__(self, name=name)
-        self.encoder, self.decoder = self._part("encoder", encoder, self.codes), self._part("decoder", decoder, 1)
+        self.encoder, self.decoder = part(self, "encoder", encoder, self.codes), part(self, "decoder", decoder)
         (x,) = self.encoder.inputs
         entry = feed(x.shape, x.dtype, self.encoder.input_names[0])
         outputs = self._codes(entry)
@@ -61,23 +62,6 @@ class Autoencoder(Model):
                 f"{show_shape(x.shape[1:])}; what is restored must have the shape of what went in"
             )
         self._connect([entry], [restored])
-
-    def _part(self, role: str, given: Any, outputs: int) -> Model:
-        """One of the networks; raises `ArgumentError` for what cannot be it."""
-        kind = type(self).__name__
-        network = as_layer(kind, given) if isinstance(given, dict) else given
-        if not isinstance(network, Model):
-            raise ArgumentError(f"{kind}: the {role} must be a model, such as Sequential([…]), got {given!r}")
-        if not network.built:
-            raise StateError(f"{kind}: the {role} is not built; let it begin with Input(shape=…)")
-        if (len(network.inputs), len(network.outputs)) != (1, outputs):
-            raise ArgumentError(
-                f"{kind}: the {role} must have 1 input and {outputs} output{'s' * (outputs > 1)}, "
-                f"got {len(network.inputs)} and {len(network.outputs)}"
-            )
-        if not network.named:
-            network.name = role
-        return network
 
     def _codes(self, x: Tensor) -> tuple[Tensor, ...]:
         """What the encoder makes of the input."""

@@ -9,9 +9,9 @@ import numpy
 
 from pellucid.core.graph import Tensor
 from pellucid.core.spec import known
-from pellucid.nn import arguments, initializers
 from pellucid.nn.layers.sampling import Sampling
 from pellucid.train.models.autoencoder import Autoencoder
+from pellucid.train.models.parts import noise
 
 
 class VAE(Autoencoder):
@@ -68,7 +68,4 @@ class VAE(Autoencoder):
 
     def generate(self, count: int = 1, seed: int | None = None) -> numpy.ndarray:
         """New examples [count, …], decoded from codes of N(0, 1); others at every call, unless `seed` is given."""
-        count = arguments.whole("generate", "count", count)
-        drawn = numpy.random.default_rng(initializers.next_seed() if seed is None else seed)
-        codes = drawn.normal(size=(count, *known(self.decoder.inputs[0].shape[1:])))
-        return self.decode(codes.astype(numpy.float32))
+        return self.decode(noise(self.decoder, count, seed))
