@@ -15,6 +15,7 @@ from pellucid.plot.contributions import contributions, grad_cam, importance, par
 from pellucid.plot.curves import learning_curves
 from pellucid.plot.descent import learning_rates, race
 from pellucid.plot.distributions import gradient_flow, gradient_through_time, histograms
+from pellucid.plot.forecasts import forecast
 from pellucid.plot.functions import activation
 from pellucid.plot.images import feature_maps, filters, images
 from pellucid.plot.maps import layer_map
@@ -32,6 +33,7 @@ __all__ = [
     "decision_regions",
     "feature_maps",
     "filters",
+    "forecast",
     "gates",
     "grad_cam",
     "gradient_flow",
