@@ -19,14 +19,15 @@ from pellucid.train import modelfile
 from pellucid.train.history import History
 from pellucid.train.model import Model
 from pellucid.train.models.autoencoder import Autoencoder
+from pellucid.train.models.encoder_decoder import EncoderDecoder
 from pellucid.train.models.gan import GAN
 from pellucid.train.models.vae import VAE
 from pellucid.train.sequential import Sequential
 
 Savable = Model | GAN
 KINDS: dict[str, type[Savable]] = {
-    "Model": Model, "Sequential": Sequential, "Autoencoder": Autoencoder, "VAE": VAE, "GAN": GAN
-}  # fmt: skip
+    kind.__name__: kind for kind in (Model, Sequential, Autoencoder, EncoderDecoder, GAN, VAE)
+}
 
 
 def save_model(

@@ -6,23 +6,11 @@ With one beam it is greedy search: the most likely token at every place, and no 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy
 from numpy.typing import NDArray
 
-Scores = NDArray[numpy.floating]
-Tokens = NDArray[numpy.integer]
-
-
-class NextToken(Protocol):
-    """What knows how likely each token is to come next, and remembers the tokens that it was given, row by row."""
-
-    def __call__(self, tokens: Tokens) -> Scores:
-        """Logits [rows, vocabulary] of the token after these [rows] and all that were given before."""
-
-    def keep(self, rows: NDArray[numpy.intp]) -> None:
-        """Go on with these rows of the memory, some perhaps several times and others not at all."""
+from pellucid.train.models.decoding import NextToken, Scores, Tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +19,9 @@ class Hypothesis:
 
     `log_probability` is the sum of the logarithms of the tokens' probabilities, that of the end token included where
     there is one; `score` is what sequences of different lengths are compared by.
+
+    >>> Hypothesis(numpy.array([7, 4]), log_probability=-1.5, score=-1.25).tokens.tolist()
+    [7, 4]
     """
 
     tokens: Tokens
