@@ -32,6 +32,7 @@ PUBLIC = [
     "plot",
     "random",
     "utils",
+    "utils.bounding_boxes",
 ]
 OPTIONAL = {
     "pellucid.execute.xla": "jax",

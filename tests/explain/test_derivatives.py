@@ -145,6 +145,9 @@ NETWORKS: dict[str, Callable[[], Case]] = {
         _one(nn.Conv2D(2, 2), nn.RandomFlip(), nn.RandomTranslation(0.2, 0.2)), (4, 4, 1)
     ),
     "RandomRotation": lambda: built(_one(nn.Conv2D(1, 1), nn.RandomRotation(0.1)), (3, 3, 1)),
+    "BoxesFromDistances": lambda: built(
+        _one(nn.Conv2D(4, 2, activation="softplus"), nn.BoxesFromDistances(2)), (3, 3, 2)
+    ),
     "RandomZoom": lambda: built(_one(nn.Conv2D(1, 1), nn.RandomZoom(0.2)), (3, 3, 1)),
     "Normalization": lambda: chain((2,), nn.Normalization(mean=[0.1, 0.2], variance=[2.0, 3.0]), nn.Dense(1)),
     "sizes of images": lambda: built(

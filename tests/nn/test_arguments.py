@@ -56,6 +56,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("FillMissing", {"indicators": [0, 0]}, "twice"),
     ("LogScale", {"columns": [-1]}, "columns"),
     ("Concatenate", {"axis": 0}, "axis 0 is the batch"),
+    ("BoxesFromDistances", {"stride": 0}, "stride"),
     ("Dot", {"axes": (1, 2, 1)}, "one for each of two"),
     ("Dot", {"axes": 0}, "not the batch"),
     ("Dot", {"axes": 1.5}, "whole number"),

@@ -137,6 +137,7 @@ UNUSUAL: list[tuple[Layer, list[numpy.ndarray]]] = [
     (layers.RandomFlip("vertical", seed=3), [random.normal(size=(2, 4, 4, 3))]),
     (layers.RandomTranslation(0.2, (-0.5, 0.1), "wrap", "nearest", 4), [random.normal(size=(2, 4, 4, 3))]),
     (layers.RandomRotation((0.1, 0.2), "constant", fill_value=2.0), [random.normal(size=(2, 4, 4, 3))]),
+    (layers.BoxesFromDistances(4), [random.uniform(size=(2, 3, 2, 4))]),
     (layers.RandomZoom((-0.5, 0.1), fill_mode="nearest", seed=2**40), [random.normal(size=(2, 4, 4, 3))]),
     (layers.UpSampling2D((3, 1), interpolation="bilinear"), [random.normal(size=(2, 4, 4, 3))]),
     (layers.Resizing(5, 6, "nearest", crop_to_aspect_ratio=True), [random.normal(size=(2, 4, 4, 3))]),

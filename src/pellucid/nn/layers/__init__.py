@@ -9,6 +9,7 @@ from pellucid.nn.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from pellucid.nn.layers.convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose
 from pellucid.nn.layers.core import Dense, Embedding, Identity, Input, InputLayer, Masking
 from pellucid.nn.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
+from pellucid.nn.layers.detection import BoxesFromDistances
 from pellucid.nn.layers.merging import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
 from pellucid.nn.layers.multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from pellucid.nn.layers.normalization import (
@@ -93,6 +94,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNormalization",
     "Bidirectional",
+    "BoxesFromDistances",
     "CategoryEncoding",
     "CenterCrop",
     "Concatenate",

@@ -10,6 +10,13 @@ from typing import Any
 from pellucid.errors import ArgumentError
 from pellucid.nn import functions
 from pellucid.nn.losses.base import EPSILON, Loss, OwnLoss, as_tensor, matched, spread
+from pellucid.nn.losses.boxes import GIoULoss, giou_loss
+from pellucid.nn.losses.focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+)
 from pellucid.nn.losses.hinge import (
     CategoricalHinge,
     Hinge,
@@ -51,9 +58,12 @@ from pellucid.nn.registry import from_config, look_up
 LOSSES: dict[str, type[Loss]] = {
     "bce": BinaryCrossentropy,
     "binary_crossentropy": BinaryCrossentropy,
+    "binary_focal_crossentropy": BinaryFocalCrossentropy,
     "categorical_crossentropy": CategoricalCrossentropy,
+    "categorical_focal_crossentropy": CategoricalFocalCrossentropy,
     "categorical_hinge": CategoricalHinge,
     "cosine_similarity": CosineSimilarity,
+    "giou_loss": GIoULoss,
     "hinge": Hinge,
     "huber": Huber,
     "kl_divergence": KLDivergence,
@@ -103,9 +113,12 @@ def get(identifier: Any) -> Loss:
 __all__ = [
     "EPSILON",
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
     "CategoricalHinge",
     "CosineSimilarity",
+    "GIoULoss",
     "Hinge",
     "Huber",
     "KLDivergence",
@@ -121,10 +134,13 @@ __all__ = [
     "SquaredHinge",
     "as_tensor",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
     "categorical_hinge",
     "cosine_similarity",
     "get",
+    "giou_loss",
     "hinge",
     "huber",
     "kl_divergence",

@@ -11,9 +11,11 @@ from pellucid.data.sequences import (
     timeseries_dataset_from_array,
 )
 from pellucid.nn.initializers import set_global_seed as set_random_seed
+from pellucid.utils import bounding_boxes
 
 __all__ = [
     "audio_dataset_from_directory",
+    "bounding_boxes",
     "bucket_by_sequence_length",
     "image_dataset_from_directory",
     "log_mel_spectrogram",
