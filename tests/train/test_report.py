@@ -43,6 +43,10 @@ def test_figures_intervals_and_mistakes_of_a_number() -> None:
     worst = numpy.argsort(-numpy.abs(guess - true))
     assert report.mistakes[0].size == pytest.approx(numpy.abs(guess - true).max(), rel=1e-4)
     assert report.mistakes[0].cells["place"] == test["place"].values[worst[0]]
+    why = report.mistakes[0].why
+    assert why.prediction == pytest.approx(guess[worst[0]], rel=1e-5)
+    assert why.baseline + sum(why.parts.values()) + why.gap == pytest.approx(why.prediction, rel=1e-6)
+    assert next(iter(why.parts)) in report.text()
     assert [column.name for column in report.columns] == ["size", "place", "price"]
     assert sum(report.columns[1].bars) == len(model.parts["train"])
 
@@ -65,6 +69,9 @@ def test_the_page_is_whole_and_asks_for_nothing(target: str, tmp_path: Path) -> 
     assert page.count("<figure>") == 4
     assert "pellucid train x.csv" in page
     assert "yes <b>" not in page
+    assert page.count("In a usual row ") == len(report.mistakes)
+    assert not re.search(r"<td>-\d", page)  # minus signs, no hyphens
+    assert "Share of" in page
     report.save(tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text())["rows_tested"] == report.rows_tested
     assert "most wrong about" in report.text()

@@ -33,10 +33,6 @@ KIND = click.option(
 )
 TARGET_HELP = "The column to predict."
 
-FIGURES = {
-    "r2": "R²", "rmse": "RMSE", "mae": "MAE", "accuracy": "accuracy", "baseline_accuracy": "baseline",
-    "precision": "precision", "recall": "recall", "f1": "F1", "auc": "AUC",
-}  # fmt: skip
 _SHOWN_CLASSES = 12
 
 
@@ -90,32 +86,11 @@ def show(record: Rendered, form: str | None, out: Path | None) -> None:
 
 def figures(target: Target, found: dict[str, Any]) -> str:
     """The figures of a task as text, with the confusion matrix where there are classes."""
-    from pellucid.train.table_figures import names
+    from pellucid.train.table_figures import LABELS, meaning, names, written
 
-    rows = [(FIGURES[name], _figure(name, found[name]), _meaning(name, target)) for name in names(target)]
+    rows = [(LABELS[name], written(name, found[name]), meaning(name, target)) for name in names(target)]
     text = columns(rows, indent="  ", left=(0, 2))
     return text + "\n\n" + confusion(found) if "confusion_matrix" in found else text
-
-
-def _figure(name: str, value: float) -> str:
-    if name in ("rmse", "mae"):
-        return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
-    return f"{value:.4f}"
-
-
-def _meaning(name: str, target: Target) -> str:
-    yes = f"'{target.classes[1]}'" if target.task == "binary" else "a class (mean over classes)"
-    return {
-        "r2": f"share of the spread of {target.name} that is explained; 0 is guessing its mean",
-        "rmse": f"root of the mean squared error, in units of {target.name}",
-        "mae": "mean size of an error, in the same units",
-        "accuracy": "share of rows whose class is right",
-        "baseline_accuracy": "accuracy of always the commonest class",
-        "precision": f"of the rows taken for {yes}, the share that is right",
-        "recall": f"of the rows of {yes}, the share that is found",
-        "f1": "harmonic mean of precision and recall",
-        "auc": f"chance that a row of {yes} gets a higher probability than another",
-    }[name]
 
 
 def confusion(found: dict[str, Any]) -> str:

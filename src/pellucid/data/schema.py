@@ -257,8 +257,10 @@ def _short(value: float) -> str:
     """A number in about five digits: 14,999 but 3.8707."""
     size = abs(value)
     if size >= 1e15 or 0 < size < 1e-4:
-        return f"{value:.4g}"
-    return f"{value:,.0f}" if size >= 10_000 or value == int(value) else f"{value:,.5g}"
+        text = f"{value:.4g}"
+    else:
+        text = f"{value:,.0f}" if size >= 10_000 or value == int(value) else f"{value:,.5g}"
+    return f"−{text[1:]}" if text.startswith("-") else text
 
 
 def _clipped(text: str, limit: int) -> str:

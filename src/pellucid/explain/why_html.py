@@ -27,7 +27,7 @@ def render(why: Why) -> str:
 def bars(rows: Sequence[tuple[str, float, Sequence[str]]], head: Sequence[str]) -> str:
     """One bar for each number, to the right where it is positive; `rows` are (name, number, more cells)."""
     most = max((abs(value) for _, value, _ in rows), default=0.0) or 1.0
-    lines = [[escape(name), *map(escape, more), _bar(value / most), signed(value)] for name, value, more in rows]
+    lines = [[escape(name), *map(escape, more), bar(value / most), signed(value)] for name, value, more in rows]
     return table(lines, head=[*map(escape, head[:-1]), "", escape(head[-1])], left=range(len(head)))
 
 
@@ -86,11 +86,11 @@ def _picture(share: Share) -> str:
     )
 
 
-def _bar(share: float) -> str:
-    """A bar from the middle: its length is the share of the longest."""
-    width = abs(share) * _BAR
-    colour, left = (POSITIVE, _BAR) if share > 0 else (NEGATIVE, _BAR - width)
-    outer = f"display:inline-block;position:relative;width:{2 * _BAR}em;height:1em;vertical-align:middle"
-    axis = f"position:absolute;left:{_BAR}em;width:1px;top:-.25em;bottom:-.25em;background:var(--line)"
+def bar(share: float, reach: float = _BAR) -> str:
+    """A bar from the middle: its length is the share of the longest, which reaches that many em to its side."""
+    width = abs(share) * reach
+    colour, left = (POSITIVE, reach) if share > 0 else (NEGATIVE, reach - width)
+    outer = f"display:inline-block;position:relative;width:{2 * reach}em;height:1em;vertical-align:middle"
+    axis = f"position:absolute;left:{reach}em;width:1px;top:-.25em;bottom:-.25em;background:var(--line)"
     inner = f"position:absolute;left:{left:.3f}em;width:{width:.3f}em;top:.05em;bottom:.05em;background:{colour}"
     return f'<span style="{outer}"><span style="{axis}"></span><span style="{inner}"></span></span>'

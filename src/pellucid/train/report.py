@@ -18,6 +18,7 @@ from pellucid.data.table import Column, Table
 from pellucid.explain.doctor import Diagnosis
 from pellucid.explain.importance import Importance
 from pellucid.explain.rendered import Rendered
+from pellucid.explain.why import Why
 from pellucid.train import table_figures
 
 if TYPE_CHECKING:
@@ -42,13 +43,17 @@ class ColumnSummary:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A row that the model is most wrong about. `size`: of a number |error|, of a class 1 - its probability."""
+    """A row that the model is most wrong about, and what its columns contributed to the prediction.
+
+    `size`: of a number |error|, of a class 1 - its probability.
+    """
 
     place: str
     true: str
     predicted: str
     size: float
     cells: dict[str, str]
+    why: Why
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,23 +96,25 @@ class Report(Rendered):
 
     def text(self) -> str:
         """The figures with their intervals, and the rows that the model is most wrong about."""
-        from pellucid.explain.numbers import columns, number
+        from pellucid.explain.numbers import columns
 
         rows = [["", "", "95 % of the time"]]
         for name, value in self.figures.items():
-            low, high = self.intervals.get(name, (value, value))
-            rows.append([name, number(value), f"{number(low)} … {number(high)}" if name in self.intervals else ""])
-        worst = [["", "true", "predicted"], *([one.place, one.true, one.predicted] for one in self.mistakes)]
+            bounds = [table_figures.written(name, bound) for bound in self.intervals.get(name, ())]
+            rows.append([table_figures.LABELS[name], table_figures.written(name, value), " … ".join(bounds)])
+        worst = [["", "true", "predicted", "most by"]]
+        worst += [[one.place, one.true, one.predicted, _reasons(one.why)] for one in self.mistakes]
         return (
             f"{self.title}\n\non {self.rows_tested:,} rows that it was not trained on:\n{columns(rows)}\n\n"
-            f"most wrong about:\n{columns(worst)}"
+            f"most wrong about:\n{columns(worst, left=(0, 3))}"
         )
 
     def to_json(self) -> dict[str, Any]:
         return {
             "title": self.title, "made": self.made, "command": self.command, "rows_tested": self.rows_tested,
             "figures": self.figures, "intervals": {name: list(bounds) for name, bounds in self.intervals.items()},
-            "columns": [asdict(one) for one in self.columns], "mistakes": [asdict(one) for one in self.mistakes],
+            "columns": [asdict(one) for one in self.columns],
+            "mistakes": [{**vars(one), "why": one.why.to_json()} for one in self.mistakes],
             "importance": self.importance.to_json(), "diagnosis": self.diagnosis.to_json(),
             "settings": self.model.settings.to_json(), "provenance": self.provenance, "notices": self.model.notices,
         }  # fmt: skip
@@ -202,13 +209,22 @@ def _mistakes(model: TableModel, test: Table, truth: Array, outputs: Array) -> t
             told[row],
             float(sizes[row]),
             {name: _cell(test[name], int(row)) for name in used},
+            model.why(test, int(row)),
         )
         for row in worst
     )
+
+
+def _reasons(why: Why) -> str:
+    """The two largest contributions in a few words."""
+    from pellucid.explain.why_text import signed
+
+    return ", ".join(f"{name} {signed(value)}" for name, value in list(why.parts.items())[:2])
 
 
 def _cell(column: Column, row: int) -> str:
     if column.missing[row]:
         return "missing"
     value = column.values[row]
-    return f"{value:,.6g}" if column.holds == "float" else str(value)
+    shown = f"{value:,.6g}" if column.holds == "float" else str(value)
+    return shown.replace("-", "−") if column.holds in ("float", "integer") else shown

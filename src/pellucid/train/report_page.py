@@ -9,27 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from pellucid.explain.numbers import number
 from pellucid.explain.page import escape, fold, table
+from pellucid.explain.why_html import bar
+from pellucid.explain.why_text import largest, rounded, signed
+from pellucid.train.table_figures import LABELS, meaning, written
 
 if TYPE_CHECKING:
+    from pellucid.explain.why import Why
     from pellucid.train.report import ColumnSummary, Mistake, Report
 
-_NAMES = {
-    "r2": "R²", "rmse": "RMSE", "mae": "mean error", "accuracy": "accuracy", "precision": "precision",
-    "baseline_accuracy": "accuracy of always the commonest class", "recall": "recall", "f1": "F1", "auc": "AUC",
-}  # fmt: skip
-_MEANINGS = {
-    "r2": "share of the target’s spread that is explained; 0 is guessing the mean, 1 is perfect",
-    "rmse": "root of the mean squared error, in the target’s units",
-    "mae": "mean size of an error, in the target’s units",
-    "accuracy": "share of rows whose class is right",
-    "baseline_accuracy": "what a model has to beat",
-    "precision": "of the rows taken for a class, the share that is right",
-    "recall": "of the rows of a class, the share that is found",
-    "f1": "harmonic mean of precision and recall",
-    "auc": "chance that a row of the class gets a higher probability than another",
-}
+_REASONS, _REACH = 4, 5.5  # contributions of a row that are shown, and em of their bars to each side
 _LARGE = 150_000  # bytes of a vector picture above which it is kept as dots
 STYLE = """
 .pellucid .cards{display:flex;flex-wrap:wrap;gap:.8rem;margin:1.2rem 0}
@@ -37,6 +26,10 @@ STYLE = """
 background:var(--panel)}
 .pellucid .card b{display:block;font-size:1.7rem;line-height:1.25;font-variant-numeric:tabular-nums}
 .pellucid .card span{color:var(--faint);font-size:.86rem}
+.pellucid .reasons .card{flex:1 1 21rem}
+.pellucid .reasons h3{margin:0 0 .2rem;font-size:.95rem}
+.pellucid .reasons table{width:100%;margin:.4rem 0 0;font-size:.86rem}
+.pellucid .reasons td{border:0;padding:.1rem .3rem}
 .pellucid .pictures{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}
 .pellucid .pictures figure{flex:1 1 24rem;margin:.4rem 0;background:#fff;border-radius:10px;padding:.5rem;
 border:1px solid var(--line)}
@@ -82,17 +75,22 @@ def _opening(report: Report) -> str:
 def _figures(report: Report) -> str:
     cards = []
     for name, value in report.figures.items():
-        bounds = report.intervals.get(name)
-        between = f"95 % between {_figure(name, bounds[0])} and {_figure(name, bounds[1])}. " if bounds else ""
+        bounds = [written(name, bound) for bound in report.intervals.get(name, ())]
+        between = f"95 % between {bounds[0]} and {bounds[1]}. " if bounds else ""
+        said = f"{between}{_sentence(meaning(name, report.model.target))}"
         cards.append(
-            f'<div class="card">{escape(_NAMES[name])}<b>{_figure(name, value)}</b>'
-            f"<span>{between}{escape(_MEANINGS[name])}</span></div>"
+            f'<div class="card">{escape(_capital(LABELS[name]))}<b>{written(name, value)}</b>'
+            f"<span>{escape(said)}</span></div>"
         )
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
-def _figure(name: str, value: float) -> str:
-    return number(value) if name in ("rmse", "mae") else f"{value:.3f}".replace("-", "−")
+def _sentence(words: str) -> str:
+    return f"{_capital(words)}."
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _training(report: Report) -> str:
@@ -103,7 +101,7 @@ def _training(report: Report) -> str:
         return ""
     figure = "rmse" if "rmse" in history.history else "accuracy"
     drawn = [_picture(lambda: plot.learning_curves(history), "Loss by epoch")]
-    drawn.append(_picture(lambda: plot.learning_curves(history, figure), f"{_NAMES[figure]} by epoch"))
+    drawn.append(_picture(lambda: plot.learning_curves(history, figure), f"{_capital(LABELS[figure])} by epoch"))
     return _pictures(drawn)
 
 
@@ -141,7 +139,36 @@ def _mistakes(mistakes: Sequence[Mistake]) -> str:
         ]
         for one in mistakes
     ]
-    return table(rows, ["", "true", "predicted", *map(escape, names)])
+    return table(rows, ["", "true", "predicted", *map(escape, names)]) + _reasons(mistakes)
+
+
+def _reasons(mistakes: Sequence[Mistake]) -> str:
+    """What made each of these predictions: the largest contributions, all bars on one scale."""
+    most = max(float(abs(share.contributions).max()) for one in mistakes for share in one.why.inputs) or 1.0
+    cards = "".join(f'<div class="card"><h3>{_head(one)}</h3>{_contributions(one.why, most)}</div>' for one in mistakes)
+    return (
+        "<h3>Why it predicted so</h3>\n"
+        '<p class="note">What the columns of each row add to what a usual row gives, and take from it.</p>\n'
+        f'<div class="cards reasons">{cards}</div>'
+    )
+
+
+def _head(one: Mistake) -> str:
+    return f"{escape(one.predicted)}, truly {escape(one.true)} <span>{escape(one.place)}</span>"
+
+
+def _contributions(why: Why, most: float) -> str:
+    (share,) = why.inputs
+    places, rest, others = largest(share, _REASONS)
+    values = [float(share.contributions[i]) for i in places]
+    rows = [
+        [f"{escape(share.labels[i])} = {escape(share.shown[i])}", bar(value / most, _REACH), signed(value)]
+        for i, value in zip(places, values, strict=True)
+    ]
+    if others and rest:
+        rows.append([f"{others} other{'s' * (others > 1)}", bar(rest / most, _REACH), signed(rest)])
+    usual = f"In a usual row {why.what} is {rounded(why.baseline)}."
+    return f"<span>{escape(usual)}</span>{table(rows)}"
 
 
 def _diagnosis(report: Report) -> str:

@@ -1,4 +1,4 @@
-"""How good a table's predictions are, in the figures that suit the task."""
+"""How good a table's predictions are, in the figures that suit the task, and how these are called and written."""
 
 from __future__ import annotations
 
@@ -20,6 +20,39 @@ _NUMBERS: dict[str, tuple[str, ...]] = {
     "binary": ("accuracy", "baseline_accuracy", "precision", "recall", "f1", "auc"),
     "multiclass": ("accuracy", "baseline_accuracy", "precision", "recall", "f1"),
 }
+
+
+LABELS = {
+    "r2": "R²", "rmse": "RMSE", "mae": "MAE", "accuracy": "accuracy", "baseline_accuracy": "baseline",
+    "precision": "precision", "recall": "recall", "f1": "F1", "auc": "AUC",
+}  # fmt: skip
+
+
+def meaning(name: str, target: Target) -> str:
+    """What a figure says, in plain words."""
+    yes = f"'{target.classes[1]}'" if target.task == "binary" else "a class (mean over classes)"
+    return {
+        "r2": f"share of the spread of {target.name} that is explained; 0 is guessing its mean",
+        "rmse": f"root of the mean squared error, in units of {target.name}",
+        "mae": "mean size of an error, in the same units",
+        "accuracy": "share of rows whose class is right",
+        "baseline_accuracy": "accuracy of always the commonest class",
+        "precision": f"of the rows taken for {yes}, the share that is right",
+        "recall": f"of the rows of {yes}, the share that is found",
+        "f1": "harmonic mean of precision and recall",
+        "auc": f"chance that a row of {yes} gets a higher probability than another",
+    }[name]
+
+
+def written(name: str, value: float) -> str:
+    """A figure with the digits that say something.
+
+    >>> written("r2", -0.25), written("rmse", 47225.06), written("mae", 1.23456)
+    ('−0.2500', '47,225', '1.235')
+    """
+    if name not in ("rmse", "mae"):
+        return f"{value:.4f}".replace("-", "−")
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def figures(target: Target, labels: NDArray[Any], outputs: NDArray[Any]) -> dict[str, Any]:
