@@ -86,6 +86,22 @@ class BytePairTokenizer:
         size: int = self._trained().get_vocab_size()
         return size
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make the same object again, and the pieces as the JSON that `tokenizers` reads."""
+        return {
+            "max_tokens": self.max_tokens,
+            "output_sequence_length": self.output_sequence_length,
+            "special_tokens": self.special_tokens,
+            "tokenizer": self._trained().to_str(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> BytePairTokenizer:
+        """The object that has this `get_config`; raises `DataError` where its pieces are none."""
+        made = cls(**{name: value for name, value in config.items() if name != "tokenizer"})
+        made._tokenizer = _read(config["tokenizer"], "the description")
+        return made
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the pieces as the JSON that `tokenizers` reads."""
         atomic.replace(path, [self._trained().to_str(pretty=True).encode()])
@@ -93,11 +109,11 @@ class BytePairTokenizer:
     @classmethod
     def load(cls, path: str | os.PathLike[str], output_sequence_length: int | None = None) -> BytePairTokenizer:
         """What `save` wrote, or any `tokenizer.json` whose token 0 may serve as padding. Raises `DataError` else."""
-        library = _tokenizers()
         try:
-            tokenizer = library.Tokenizer.from_str(Path(path).read_text(encoding="utf-8"))
-        except Exception as error:  # the library raises no narrower class
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
             raise DataError(f"{os.fspath(path)} is no saved tokenizer: {error}") from None
+        tokenizer = _read(text, os.fspath(path))
         made = cls(max(tokenizer.get_vocab_size(), 257), output_sequence_length)
         made._tokenizer = tokenizer
         return made
@@ -106,6 +122,15 @@ class BytePairTokenizer:
         if self._tokenizer is None:
             raise StateError("there are no pieces yet; call adapt(texts), or BytePairTokenizer.load(path)")
         return self._tokenizer
+
+
+def _read(text: str, where: str) -> Any:
+    """The library's tokenizer from its JSON."""
+    library = _tokenizers()
+    try:
+        return library.Tokenizer.from_str(text)
+    except Exception as error:  # the library raises no narrower class
+        raise DataError(f"{where} is no saved tokenizer: {error}") from None
 
 
 def _tokenizers() -> Any:

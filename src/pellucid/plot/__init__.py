@@ -21,7 +21,7 @@ from pellucid.plot.images import feature_maps, filters, images
 from pellucid.plot.maps import layer_map
 from pellucid.plot.regions import decision_regions
 from pellucid.plot.regression import predicted, residuals
-from pellucid.plot.sequences import attention, gates
+from pellucid.plot.sequences import attention, gates, surprise
 from pellucid.plot.surface import loss_surface, paraboloid
 from pellucid.plot.tables import table_kinds, table_plot
 
@@ -52,6 +52,7 @@ __all__ = [
     "race",
     "residuals",
     "roc",
+    "surprise",
     "table_kinds",
     "table_plot",
     "words",

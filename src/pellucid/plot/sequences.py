@@ -1,4 +1,4 @@
-"""What happens along a sequence: the gates and states of a recurrent layer, and what attention looks at."""
+"""What happens along a sequence: gates and states of a recurrent layer, what attention looks at, what surprises."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.explain.trace import LayerTrace, Trace
 from pellucid.nn.registry import look_up
-from pellucid.plot.figure import DIVERGING, SEQUENCE, Axes, colours, dress, grid, headline, styled
+from pellucid.plot.figure import DIVERGING, SEQUENCE, Axes, axes, bare, colours, dress, grid, headline, short, styled
 from pellucid.plot.inputs import layer_value, numbers, of_example
 
 _WORDS = {
@@ -20,6 +20,7 @@ _WORDS = {
     "c": "cell state: what is remembered", "h": "state: what is told",
 }  # fmt: skip
 _TICKS = 40  # labels along an axis
+_SURPRISED = 5.0  # nats; what a network gave less than 1 % is as dark as can be
 
 
 @styled
@@ -135,6 +136,40 @@ def attention(
     if ax is None and name:
         headline(made, f"{name}: what each position looks at")
     return made
+
+
+@styled
+def surprise(tokens: Sequence[str], likelihoods: Any, ax: Axes | None = None, width: int = 64) -> Axes:
+    """Write a text on paper that is the darker, the more each token surprised a network: -ln of its likelihood.
+
+    `tokens`: the characters or pieces of the text, each line of at most `width` characters. `likelihoods`: one for each,
+    or for all but the first, which nothing came before: `model.likelihoods(text)` of a `LanguageModel`. White is what
+    the network was sure of; the title has the mean, which is its loss on this text.
+
+    >>> surprise("to be", [0.1, 0.5, 0.5, 1.0]).get_title("left")
+    'surprise: 0.922 nats per token on average'
+    """
+    chances, pieces = numbers(likelihoods, "likelihoods"), [str(one) for one in tokens]
+    if chances.ndim != 1 or len(pieces) - len(chances) not in (0, 1):
+        raise ShapeError(f"{len(pieces)} tokens need as many likelihoods, or one less, got {list(chances.shape)}")
+    if not ((chances >= 0) & (chances <= 1)).all():
+        raise ArgumentError("likelihoods are probabilities, from 0 to 1")
+    nats = -numpy.log(numpy.maximum(chances, numpy.finfo(chances.dtype).tiny))
+    shades = [0.0] * (len(pieces) - len(nats)) + nats.tolist()
+    placed, row, column = [], 0, 0
+    for piece, shade in zip(pieces, shades, strict=True):
+        for letter in piece:
+            placed.append((row, column, letter, shade))
+            row, column = (row + 1, 0) if letter == "\n" or column == width - 1 else (row, column + 1)
+    paper = numpy.zeros((1 + max((place[0] for place in placed), default=0), width))
+    ax = axes(ax, (0.105 * width, 0.21 * len(paper) + 0.5))
+    for at, here, letter, shade in placed:
+        paper[at, here] = shade
+        ax.text(here, at, letter.strip(), ha="center", va="center", family="DejaVu Sans Mono", fontsize=8)
+    ax.imshow(paper, aspect="auto", cmap=colours(SEQUENCE[:2]), vmin=0, vmax=_SURPRISED)
+    dress(ax, f"surprise: {short(float(nats.mean()))} nats per token on average", lines="")
+    bare(ax)
+    return ax
 
 
 def _steps(axis: Any, labels: Sequence[Any] | None, count: int, turned: bool = False) -> None:

@@ -21,12 +21,13 @@ from pellucid.train.model import Model
 from pellucid.train.models.autoencoder import Autoencoder
 from pellucid.train.models.encoder_decoder import EncoderDecoder
 from pellucid.train.models.gan import GAN
+from pellucid.train.models.language import LanguageModel
 from pellucid.train.models.vae import VAE
 from pellucid.train.sequential import Sequential
 
 Savable = Model | GAN
 KINDS: dict[str, type[Savable]] = {
-    kind.__name__: kind for kind in (Model, Sequential, Autoencoder, EncoderDecoder, GAN, VAE)
+    kind.__name__: kind for kind in (Model, Sequential, Autoencoder, EncoderDecoder, GAN, LanguageModel, VAE)
 }
 
 
