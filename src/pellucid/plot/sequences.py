@@ -142,7 +142,7 @@ def attention(
 def surprise(tokens: Sequence[str], likelihoods: Any, ax: Axes | None = None, width: int = 64) -> Axes:
     """Write a text on paper that is the darker, the more each token surprised a network: -ln of its likelihood.
 
-    `tokens`: the characters or pieces of the text, each line of at most `width` characters. `likelihoods`: one for each,
+    `tokens`: the characters or pieces of the text, in lines of at most `width` characters. `likelihoods`: one for each,
     or for all but the first, which nothing came before: `model.likelihoods(text)` of a `LanguageModel`. White is what
     the network was sure of; the title has the mean, which is its loss on this text.
 

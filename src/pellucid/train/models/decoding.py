@@ -85,8 +85,9 @@ class StepByStep:
 
     def __call__(self, tokens: Tokens) -> Scores:
         """Logits [rows, vocabulary] of the token after these [rows] and all that were given before."""
-        scores: Scores = self._started().step(tokens)
-        return scores
+        stepper = self._started()
+        scores: Scores = stepper.step(tokens)
+        return scores.reshape(stepper.batch_size, -1)  # of a network for sequences of one token, they have steps
 
     def keep(self, rows: Any) -> None:
         """Go on with these rows of the memory: sequence i from what row `rows[i]` remembers."""

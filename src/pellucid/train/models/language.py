@@ -37,7 +37,7 @@ class LanguageModel(Model):
     >>> x = GRU(8, return_sequences=True)(Embedding(letters.vocabulary_size(), 4)(ids))
     >>> model = LanguageModel(ids, Dense(letters.vocabulary_size())(x), letters, seed=0)
     >>> model.generate("ab", length=5, seed=1)
-    'ab bcab'
+    'abc a b'
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class LanguageModel(Model):
         return self._text(tokens)
 
     def likelihoods(self, text: str) -> numpy.ndarray:
-        """How likely each token of a text but the first was to the network, after those before it: float64 [tokens - 1].
+        """How likely each token of a text but the first was, after those before it: float64 [tokens - 1].
 
         The mean of their -ln is the loss on this text, and its exponential the perplexity. Places are looked back on as
         in `generate`. Raises `ArgumentError` for a text of fewer than two tokens.
