@@ -89,3 +89,26 @@ def test_what_does_not_suit_is_refused() -> None:
         plot.attention(numpy.ones(3))
     with pytest.raises(ArgumentError, match="got ndarray"):
         plot.gates(numpy.ones((3, 3)))
+
+
+def test_a_text_is_darker_where_it_surprises() -> None:
+    ax = plot.surprise("ab\ncde", numpy.array([1.0, 0.5, 0.25, 1.0, 0.01]), width=4)
+    shown = ax.images[0].get_array()
+    nats = -numpy.log([1.0, 0.5, 0.25, 1.0, 0.01])
+    wanted = [[0, nats[0], nats[1], 0], [nats[2], nats[3], nats[4], 0]]
+    numpy.testing.assert_allclose(shown, wanted)
+    assert "".join(one.get_text() for one in ax.texts) == "abcde"
+    assert [one.get_position() for one in ax.texts if one.get_text()] == [(0, 0), (1, 0), (0, 1), (1, 1), (2, 1)]
+    assert " ".join(ax.get_title("left").split()) == "surprise: 1.34 nats per token on average"
+
+
+def test_long_lines_and_pieces_of_words_are_wrapped() -> None:
+    ax = plot.surprise(["the", " ca", "t"], [0.5, 0.25, 0.125], width=4)
+    numpy.testing.assert_allclose(ax.images[0].get_array(), -numpy.log([[0.5, 0.5, 0.5, 0.25], [0.25, 0.25, 0.125, 1]]))
+
+
+def test_what_surprise_refuses() -> None:
+    with pytest.raises(ShapeError, match="3 tokens need as many likelihoods, or one less, got"):
+        plot.surprise("abc", [0.5])
+    with pytest.raises(ArgumentError, match="from 0 to 1"):
+        plot.surprise("abc", [0.5, -1.0])

@@ -162,10 +162,10 @@ def surprise(tokens: Sequence[str], likelihoods: Any, ax: Axes | None = None, wi
             placed.append((row, column, letter, shade))
             row, column = (row + 1, 0) if letter == "\n" or column == width - 1 else (row, column + 1)
     paper = numpy.zeros((1 + max((place[0] for place in placed), default=0), width))
-    ax = axes(ax, (0.105 * width, 0.21 * len(paper) + 0.5))
+    ax = axes(ax, (0.088 * width, 0.2 * len(paper) + 0.5))
     for at, here, letter, shade in placed:
         paper[at, here] = shade
-        ax.text(here, at, letter.strip(), ha="center", va="center", family="DejaVu Sans Mono", fontsize=8)
+        ax.text(here, at, letter.strip(), ha="center", va="center", family="DejaVu Sans Mono", fontsize=9)
     ax.imshow(paper, aspect="auto", cmap=colours(SEQUENCE[:2]), vmin=0, vmax=_SURPRISED)
     dress(ax, f"surprise: {short(float(nats.mean()))} nats per token on average", lines="")
     bare(ax)
