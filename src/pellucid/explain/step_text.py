@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from textwrap import fill
 
 from pellucid.explain.expression import Number, Product, Symbol, add, multiply
 from pellucid.explain.notation import TEXT, Text
@@ -93,8 +94,10 @@ def _weight(weight: WeightStep) -> str:
         ]
     if count > _OPENED:
         lines += ["", "   Further paths"]
-        others = [[" → ".join(map(TEXT.symbol, path.symbols)), number(path.product)] for path in weight.paths[_OPENED:]]
-        lines.append(columns(others, "     ", left=(0, 1), widest=60))
+        products = [number(path.product) for path in weight.paths[_OPENED:]]
+        room = max(map(len, products)) + 7
+        lines += [_way(path, f"     {product}".ljust(room))
+                  for path, product in zip(weight.paths[_OPENED:], products, strict=True)]  # fmt: skip
     if not count and weight.complete:
         lines += ["", f"   {gradient} = 0: {NO_PATH}"]
     elif count != 1 or not weight.complete:
@@ -109,6 +112,12 @@ def _weight(weight: WeightStep) -> str:
     return "\n".join(lines)
 
 
+def _way(path: Path, lead: str) -> str:
+    """The values of a path behind a lead, on as many lines as they need."""
+    way = " → ".join(map(TEXT.symbol, path.symbols))
+    return fill(lead + way, _WIDE, subsequent_indent=" " * len(lead), break_long_words=False, break_on_hyphens=False)
+
+
 def _path(path: Path, result: str) -> list[str]:
     """A path as its values, a table of its local derivatives, and their product."""
     rows = [
@@ -119,7 +128,7 @@ def _path(path: Path, result: str) -> list[str]:
         if row[1] == row[2] or len(row[1]) > _WIDE:
             row[1] = ""
     product = multiply(one.formula for one in path.derivatives)
-    lines = ["Path " + " → ".join(map(TEXT.symbol, path.symbols))]
+    lines = [*_way(path, "Path ").splitlines()]
     lines += columns(rows, "  ", left=(0, 1, 2), widest=60).splitlines()
     written = TEXT.write(product)
     sides = [number(path.product)]

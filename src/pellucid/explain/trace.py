@@ -23,6 +23,7 @@ from pellucid.explain.page import escape, table
 from pellucid.explain.recurrence import Arrays, Recurrence, Values, recurrences
 from pellucid.explain.rendered import Rendered
 
+_WIDE = 40  # letters of a layer's name that stand beside its values
 _MOST = 2_000_000  # numbers in JSON, where each takes some twenty letters
 
 
@@ -147,7 +148,12 @@ class Trace(Rendered):
     def text(self) -> str:
         """A table of all values: shapes, and how far they and the derivatives of the loss reach."""
         width = len(self._head)
-        lines = columns([self._head, *(row[:width] for row in self._rows)], indent="", left=(0, 1))
+        rows = [self._head, *(row[:width] for row in self._rows)]
+        if max(len(row[0]) for row in rows) <= _WIDE:
+            lines = columns(rows, indent="", left=(0, 1))
+        else:  # long names stand on lines of their own
+            values = columns([row[1:] for row in rows], indent="  ", left=(0,)).splitlines()
+            lines = "\n".join(f"{row[0]}\n{line}" if row[0] else line for row, line in zip(rows, values, strict=True))
         return lines if self.loss is None else f"loss: {number(self.loss)}\n\n{lines}"
 
     def body(self) -> str:

@@ -32,9 +32,10 @@ def closing(why: Why) -> str:
 
 
 def largest(share: Share, count: int = _SHOWN) -> tuple[list[int], float, int]:
-    """The places that contribute most, largest first; the sum of all others, and how many they are."""
+    """The places that contribute most, largest first; the sum of all others, and how many they are. What
+    contributes nothing is one of the others, where there are many."""
     flat = share.contributions.ravel()
-    ranked = [int(i) for i in numpy.argsort(-abs(flat), kind="stable") if flat[i]]
+    ranked = [int(i) for i in numpy.argsort(-abs(flat), kind="stable") if flat[i] or len(flat) <= count]
     return ranked[:count], float(flat[ranked[count:]].sum()), len(flat) - len(ranked[:count])
 
 

@@ -179,6 +179,8 @@ def grad_cam(record: GradCam, ax: Axes | None = None) -> Axes:
     ax.imshow(warm(image, heat), interpolation="nearest")
     bare(ax)
     ax.set_title(f"{record.what}: {rounded(record.prediction)}", loc="left")
+    if not heat.any():
+        ax.set_xlabel(f"nothing that {record.layer} sees speaks for it")
     return ax
 
 

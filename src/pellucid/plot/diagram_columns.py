@@ -20,6 +20,7 @@ SHOWN = 12  # neurons of a column that are drawn without folding
 _ENDS, _STRONGEST = 3, 4  # of a folded one: first and last, and the strongest between
 _GAP = 0.62  # of the distance between neurons, for ⋮
 _LABELLED = 12  # connections between two columns that have their numbers written on them
+_SMALL = 0.01  # what may be shown as ≈0
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -135,6 +136,7 @@ def compact(value: float, digits: int = 3) -> str:
     >>> compact(-0.03821), compact(123456.0), compact(6.2e-9)
     ('−0.0382', '123k', '6·10⁻⁹')
     """
+    value += 0.0  # no minus zero
     size = abs(value)
     if size >= 1e9 or 0 < size < 1e-4:
         leading, _, exponent = f"{value:.0e}".partition("e")
@@ -146,9 +148,10 @@ def compact(value: float, digits: int = 3) -> str:
 
 
 def fitted(value: float, width: float, size: float) -> str:
-    """A number with as many digits, up to three, as find room."""
+    """A number with as many digits, up to three, as find room; ≈0 where not even one does of a small one."""
     texts = [compact(value, digits) for digits in (3, 2, 1)]
-    return next((text for text in texts if text_width(text, size) <= width), texts[-1])
+    none = "≈0" if abs(value) < _SMALL else texts[-1]
+    return next((text for text in texts if text_width(text, size) <= width), none)
 
 
 def column_of(item: Item, colour: str, letter: str, scale: Scale, strength: numpy.ndarray | None) -> Column:
@@ -190,7 +193,7 @@ def connection_matrix(item: Item, show: str) -> numpy.ndarray | None:
 def connections(
     source: Column, target: Column, ends: tuple[float, float, float, float], show: str
 ) -> tuple[list[Shape], list[Label]]:
-    """The lines from one column to the next, and the numbers on them where there are few; the strongest lie on top."""
+    """The lines from one column to the next, and the numbers on them where all find room; the strongest lie on top."""
     x0, y0, x1, y1 = ends
     matrix = connection_matrix(target.item, show)
     pairs = [(i, j) for i in range(len(source.shown)) for j in range(len(target.shown))]
@@ -202,6 +205,7 @@ def connections(
     largest = max((abs(value) for value in strengths.values() if numpy.isfinite(value)), default=0.0)
     lines: list[Shape] = []
     numbers: list[Label] = []
+    crowded = False
     for i, j in sorted(pairs, key=lambda pair: abs(strengths[pair])):
         start, end = (x0, y0 + source.offsets[i]), (x1, y1 + target.offsets[j])
         start, end = _trimmed(start, end, source.scale.radius, target.scale.radius)
@@ -214,19 +218,24 @@ def connections(
         place = f"{target.item.name}:{source.shown[i]}:{target.shown[j]}"
         lines.append(Curve((start, end), sign_colour(value), *stroke(share), tip=tip, key=f"w:{place}", value=value))
         if len(pairs) <= _LABELLED and source.scale.radius > 20:
-            x, y = _free_place(start, end, numbers, 0.3 if len(source.shown) > 1 else 0.6)
+            found = _free_place(start, end, numbers, 0.3 if len(source.shown) > 1 else 0.6)
+            if found is None:
+                crowded = True
+                continue
+            x, y = found
             numbers.append(Label(x, y, compact(value), 11.0, sign_colour(value), bold=True, halo=True,
                                  key=f"t:{place}", value=value))  # fmt: skip
-    return lines, numbers
+    return lines, [] if crowded else numbers
 
 
-def _free_place(start: Point, end: Point, numbers: Sequence[Label], first: float) -> Point:
-    """A place on a line for a number: where none of the others is, as near as can be to a share of its length."""
+def _free_place(start: Point, end: Point, numbers: Sequence[Label], first: float) -> Point | None:
+    """A place on a line for a number, if there is one: where none of the others is, as near as can be to a share of its
+    length."""
     shares = sorted((0.14 + 0.06 * i for i in range(13)), key=lambda share: abs(share - first))
     places = [(start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])) for share in shares]
     taken = [(one.x, one.y) for one in numbers]
     free = (place for place in places if all(abs(place[0] - x) > 44 or abs(place[1] - y) > 13 for x, y in taken))
-    return next(free, places[0])
+    return next(free, None)
 
 
 def fullness(share: float) -> float:

@@ -22,7 +22,8 @@ function short(value, digits = 3) {
 }
 
 // A number with as many digits, up to three, as find room
-const fitted = (value, letters) => [3, 2, 1].map(digits => short(value, digits)).find(text => text.length <= letters) || short(value, 1);
+const fitted = (value, letters) => [3, 2, 1].map(digits => short(value, digits)).find(text => text.length <= letters)
+  || (Math.abs(value) < 0.01 ? "≈0" : short(value, 1));
 
 function make(parent, name, attributes = {}, text = "") {
   const element = document.createElementNS(SVG, name);

@@ -174,9 +174,10 @@ class Recording:
     def text(self) -> str:
         """What is kept, in words."""
         kept, losses = self.frames.kept, [frame.loss for frame in self.frames.kept if frame.loss is not None]
+        apart = "1 step" if self.frames.every == 1 else f"{self.frames.every:,} steps"
         lines = [
             f"Recording of {len(kept)} moments from step {kept[0].step:,} to step {kept[-1].step:,}, "
-            f"{self.frames.every:,} steps apart, {size_text(self.frames.bytes)} of {size_text(self.frames.bound)}",
+            f"{apart} apart, {size_text(self.frames.bytes)} of {size_text(self.frames.bound)}",
             f"kept at each: {self._keeps(kept[-1])}",
         ]
         if losses:
