@@ -25,7 +25,8 @@ from pellucid.errors import PellucidError
 HERE = Path(__file__).parent
 DPI, COLOURS = 110, 256  # of pictures
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_NUMBER = re.compile(r"[-+−]?\d[\d,.]*(e[-+]?\d+)?")
+# with its sign, and 2·(−3) like 2·3
+_NUMBER = re.compile(r"([-+−] ?)?\(?[-+−]?\d[\d,.]*(e[-+]?\d+|·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?\)?")
 _AFTER = re.compile(
     r"\n*(?P<vary><!-- numbers vary -->\n+)?(?:```text\n(?P<text>.*?)^```$)?\n*(?:!\[[^]]*\]\((?P<picture>[^)]+)\))?",
     re.MULTILINE | re.DOTALL,
