@@ -17,7 +17,7 @@ from pellucid.plot.figure import BLUE, GREY, ORANGE, Axes, axes, bare, dress, st
 from pellucid.plot.inputs import need
 
 _SHOWN = 14
-_LETTERS, _LINE, _BLANK, _INDENT = 10.5, 21.0, 3.0, 3.0  # of a text's words, in points
+_LETTERS, _LINE, _BLANK, _INDENT = 10.5, 21.0, 7.0, 4.0  # of a text's words, in points
 
 
 @styled
