@@ -60,6 +60,29 @@ def test_images_in_colour_and_no_more_than_the_limit() -> None:
     numpy.testing.assert_allclose(canvas[:3, :3], pixels[0, :1, :1] / 2 * numpy.ones((3, 3, 1)))  # pixels of 3 × 3
 
 
+def test_boxes_stand_where_they_were_found() -> None:
+    pixels = random.uniform(size=(2, 40, 60))
+    found = (
+        [[[5, 10, 25, 30], [0, 0, 60, 40]], [[1, 2, 3, 4], [-1] * 4]],
+        [[2, 0], [1, -1]],
+        [[0.9, 0.555], [0.1, -1]],
+    )
+    truth = ([[[6, 10, 25, 30]], [[-1] * 4]], [[2], [-1]])
+    ax = plot.boxes(pixels, found, truth, names=["no", "yes", "perhaps"])
+    assert [text.get_text() for text in ax.texts] == ["perhaps 90%", "no 56%", "yes 10%"]
+    boxes = [(box.get_x() + 0.5, box.get_y() + 0.5, box.get_width(), box.get_height()) for box in ax.patches]
+    assert [box.get_linewidth() for box in ax.patches] == [0.8, 1.4, 1.4, 1.4]
+    assert boxes[:3] == [(6, 10, 19, 20), (5, 10, 20, 20), (0, 0, 60, 40)]
+    left = boxes[3][0] - 1  # of the second image: beside the first, after a gap
+    numpy.testing.assert_allclose(ax.images[0].get_array()[0, int(left)], pixels[1, 0, 0] / pixels.max())
+    assert boxes[3][1:] == (2, 2, 2)
+
+
+def test_boxes_that_do_not_belong_to_the_images_are_refused() -> None:
+    with pytest.raises(ShapeError, match=r"boxes: 2 images need .* got \[1, 1, 4\] and \[1, 1\]"):
+        plot.boxes(numpy.ones((2, 8, 8)), ([[[1, 2, 3, 4]]], [[0]]))
+
+
 def test_images_that_are_none_are_refused() -> None:
     with pytest.raises(ShapeError, match=r"1 or 3 channels as well, got \[2, 3, 3, 2\]"):
         plot.images(numpy.ones((2, 3, 3, 2)))

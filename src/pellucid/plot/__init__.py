@@ -17,7 +17,7 @@ from pellucid.plot.descent import learning_rates, race
 from pellucid.plot.distributions import gradient_flow, gradient_through_time, histograms
 from pellucid.plot.forecasts import forecast
 from pellucid.plot.functions import activation
-from pellucid.plot.images import feature_maps, filters, images
+from pellucid.plot.images import boxes, feature_maps, filters, images
 from pellucid.plot.maps import layer_map
 from pellucid.plot.regions import decision_regions
 from pellucid.plot.regression import predicted, residuals
@@ -28,6 +28,7 @@ from pellucid.plot.tables import table_kinds, table_plot
 __all__ = [
     "activation",
     "attention",
+    "boxes",
     "confusion_matrix",
     "contributions",
     "decision_regions",

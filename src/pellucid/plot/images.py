@@ -10,7 +10,7 @@ import numpy
 from pellucid.core.spec import show_shape
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn.registry import look_up
-from pellucid.plot.figure import DIVERGING, INK, SEQUENCE, Axes, axes, bare, colours, dress, styled
+from pellucid.plot.figure import COLOURS, DIVERGING, INK, SEQUENCE, Axes, axes, bare, colours, dress, styled
 from pellucid.plot.inputs import Array, layer_value, names, numbers, of_example
 
 _GAP = 0.12  # between two tiles, in their width
@@ -29,6 +29,76 @@ def images(pixels: Any, titles: Sequence[str] | None = None, limit: int = 64, ax
     >>> [text.get_text() for text in axes.texts]
     ['left', 'middle', 'right']
     """
+    array = _pixels(pixels)
+    words = None if titles is None else list(titles)
+    if words is not None and len(words) != len(array):
+        raise ArgumentError(f"images: {len(words)} titles for {len(array)} images; give one for each")
+    ax, corners = wall(array[:limit], ax, lines=0 if words is None else 1 + max(text.count("\n") for text in words))
+    for text, (left, top, _) in zip(words or [], corners, strict=False):
+        ax.annotate(text, (left, top), (0, 2.5), textcoords="offset points", fontsize=8, color=INK, va="bottom")
+    return ax
+
+
+@styled
+def boxes(
+    pixels: Any,
+    found: Any,
+    truth: Any = None,
+    names: Sequence[Any] | None = None,
+    limit: int = 12,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw boxes around what was found in images, each with its class and how sure the detector was.
+
+    `pixels`: as for `images`. `found`: what `utils.bounding_boxes.detections` gives, or boxes [images, most, 4] and
+    classes [images, most], filled up with -1. `truth`: the same of what is there, as dashed lines. `names`: of the
+    classes; without it, their numbers. At most `limit` images are drawn.
+
+    >>> import numpy
+    >>> axes = boxes(numpy.zeros((1, 64, 64)), ([[[8, 8, 24, 32]]], [[7]], [[0.98]]))
+    >>> [text.get_text() for text in axes.texts]
+    ['7 98%']
+    """
+    array = _pixels(pixels)
+    ax, corners = wall(array[:limit], ax, inches=1.25)
+    for image, (left, top, zoom) in enumerate(corners):
+        for box, _, _ in [] if truth is None else _found(truth, image, len(array)):
+            _frame(ax, left + zoom * box[0], top + zoom * box[1], zoom * (box[2:] - box[:2]), "white", dashed=True)
+        for box, kind, sure in _found(found, image, len(array)):
+            x, y = left + zoom * box[0], top + zoom * box[1]
+            colour = COLOURS[kind % len(COLOURS)]
+            _frame(ax, x, y, zoom * (box[2:] - box[:2]), colour)
+            text = str(kind if names is None else names[kind]) + ("" if sure is None else f" {sure:.0%}")
+            ax.text(
+                x, y, text, fontsize=6.5, color="white", va="bottom", ha="left",
+                bbox={"facecolor": colour, "edgecolor": colour, "pad": 0.8, "linewidth": 0.8},
+            )  # fmt: skip
+    return ax
+
+
+def _found(found: Any, image: int, images: int) -> list[tuple[Array, int, float | None]]:
+    """Box, class and confidence of everything in one image."""
+    places, classes, *sure = (numpy.asarray(part) for part in found)
+    if len(places) != images or places.shape != (*classes.shape, 4):
+        raise ShapeError(
+            f"boxes: {images} images need boxes [images, most, 4] and classes [images, most], got "
+            f"{show_shape(places.shape)} and {show_shape(classes.shape)}"
+        )
+    return [
+        (places[image, i], int(classes[image, i]), float(sure[0][image, i]) if sure else None)
+        for i in numpy.flatnonzero(classes[image] >= 0)
+    ]
+
+
+def _frame(ax: Axes, x: float, y: float, size: Array, colour: str, dashed: bool = False) -> None:
+    from matplotlib.patches import Rectangle
+
+    style = {"linewidth": 0.8, "linestyle": (0, (2, 2))} if dashed else {"linewidth": 1.4}
+    ax.add_patch(Rectangle((x, y), size[0], size[1], fill=False, edgecolor=colour, **style))
+
+
+def _pixels(pixels: Any) -> Array:
+    """Images [images, height, width] or in colour, as parts of the brightest number."""
     array = numbers(pixels, "pixels")
     array = array[..., 0] if array.ndim == 4 and array.shape[3] == 1 else array
     if array.ndim != 3 and not (array.ndim == 4 and array.shape[3] == 3):
@@ -36,14 +106,8 @@ def images(pixels: Any, titles: Sequence[str] | None = None, limit: int = 64, ax
             "images must have the shape [images, height, width], or 1 or 3 channels as well, got "
             f"{show_shape(numpy.shape(pixels))}"
         )
-    words = None if titles is None else list(titles)
-    if words is not None and len(words) != len(array):
-        raise ArgumentError(f"images: {len(words)} titles for {len(array)} images; give one for each")
-    shown = array[:limit] / (array.max() or 1.0)
-    ax, corners = wall(shown, ax, lines=0 if words is None else 1 + max(text.count("\n") for text in words))
-    for text, (left, top, _) in zip(words or [], corners, strict=False):
-        ax.annotate(text, (left, top), (0, 2.5), textcoords="offset points", fontsize=8, color=INK, va="bottom")
-    return ax
+    parts: Array = array / (array.max() or 1.0)
+    return parts
 
 
 @styled
@@ -136,14 +200,15 @@ def wall(
     high: float = 1.0,
     shades: tuple[str, ...] = ("#000000", "#FFFFFF"),
     lines: int = 0,
+    inches: float | None = None,
 ) -> tuple[Axes, list[tuple[float, float, int]]]:
     """Tiles [tiles, height, width], or in colour [tiles, height, width, 3], side by side as one image.
 
-    With room for `lines` of words above each. Also returns of each tile the left and upper edge in the units of the
-    axes, and how many of those a pixel of a tile is large.
+    With room for `lines` of words above each; `inches` is the size of a tile. Also returns of each tile the left and
+    upper edge in the units of the axes, and how many of those a pixel of a tile is large.
     """
     count, height, width = tiles.shape[:3]
-    inches = 0.62 if max(height, width) < 20 else 0.95  # of a tile
+    inches = inches or (0.62 if max(height, width) < 20 else 0.95)
     columns = _columns(count)
     rows = -(-count // columns)
     zoom = max(1, round(24 / max(height, width)))  # small tiles need finer gaps than a pixel
