@@ -103,7 +103,7 @@ def test_a_short_run_of_a_large_network_has_moments_enough() -> None:
     recorder = Recorder()
     model.fit(x, y, batch_size=10, epochs=30, verbose=0, callbacks=recorder)
     assert model.count_params() > 10_000
-    assert recorder.recording.steps == list(range(0, 121, 3))
+    assert recorder.recording.steps == list(range(0, 121, 4))
 
 
 def test_examples_are_traced_at_every_moment() -> None:

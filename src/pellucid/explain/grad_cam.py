@@ -144,7 +144,7 @@ def _seen(calls: Sequence[Call], wanted: str | None) -> tuple[str, Call]:
     """The layer whose feature maps are looked at: the last convolution, or the one that is named."""
     named = {"/".join(call.path): call for call in calls}
     with_maps = {name: call for name, call in named.items() if call.outputs[0].rank in (3, 4)}
-    if wanted is not None:
+    if wanted is not None and with_maps:
         if wanted not in with_maps:
             raise UnknownNameError("layer with feature maps", wanted, with_maps)
         return wanted, with_maps[wanted]

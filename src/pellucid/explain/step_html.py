@@ -93,7 +93,8 @@ def _weight(weight: WeightStep, opened: bool) -> str:
 
 
 def _way(path: Path) -> str:
-    return MATHML.inline("<mo>→</mo>".join(map(MATHML.symbol, path.symbols)))
+    """The values of a path, each a formula of its own, so that a long one breaks into lines."""
+    return " → ".join(MATHML.inline(MATHML.symbol(symbol)) for symbol in path.symbols)
 
 
 def _folded(path: Path) -> str:

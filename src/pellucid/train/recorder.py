@@ -22,14 +22,14 @@ from pellucid.train.saving import description
 _PARTS = 100  # of a run, at whose borders a frame is taken
 _SMALL = 10_000  # weights of a network whose frames cost next to nothing
 _LEAST = 40  # steps between two frames of a larger one, each of which takes about as long as two steps
-_FEWEST = 40  # parts of a run that is too short for that to be felt
+_FEWEST = 25  # parts of a run that is too short for that to be felt
 
 
 class Recorder(Callback):
     """Keeps weights, optimizer and loss at every `every`-th step, and examples to see what they did there.
 
     `every`: steps between two frames; by default a hundredth of the run; of networks above 10,000 weights 40 at
-    least, unless the run is so short that it would have fewer than 40 moments.
+    least, unless the run is so short that it would have fewer than 25 moments.
     `examples`: x, or (x, y), a few rows whose values and gradients can be seen at each frame. `memory`: a bound, such
     as "64 MB"; when it is full every second frame goes, the first and the latest stay. `optimizer=False` keeps no state
     of the optimizer: more frames, but training cannot go on from one as it was. `half=True`: older weights are kept in
