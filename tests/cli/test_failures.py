@@ -84,6 +84,8 @@ def test_rows_and_probabilities_that_do_not_exist(folder: Path, models: dict[str
     assert (found.code, "200 rows" in found.err) == (2, True)
     found = pellucid_(folder, "explain", models["fruit"], "fruit.csv", "--row", 0, "--why", "--class", "plum")
     assert (found.code, "There are: " in found.err) == (3, True)
+    found = pellucid_(folder, "explain", models["houses"], "houses.csv", "--row", 0, "--why", "--class", "9")
+    assert (found.code, "is a number: it has no classes to choose from" in found.err) == (2, True)
     found = pellucid_(folder, "explain", models["fruit"], "fruit.csv", "--row", 0, "--why", "--out", "why.doc")
     assert (found.code, ".txt, .html, .json" in found.err) == (2, True)
     found = pellucid_(folder, "explain", models["fruit"], "fruit.csv", "--row", 0, "--class", "apple")

@@ -160,3 +160,15 @@ def test_renderings() -> None:
         assert record.plot().get_title("left")
     assert importance.text().splitlines()[3].split()[0] == "input[0]"
     assert len(dependence.text().splitlines()) == 23
+
+
+def test_tables_by_another_metric() -> None:
+    table = {"a": X[:200, 0], "b": X[:200, 1], "y": 3.0 * X[:200, 0]}
+    model = pellucid.TableModel.train(table, "y", hidden=(8,), epochs=20, seed=1, verbose=0)
+    by_error = model.importance(table, "mae")
+    assert by_error.figure == "mae"
+    assert by_error.score == pytest.approx(model.evaluate(table)["mae"], rel=1e-5)
+    assert by_error["a"] > 10 * abs(by_error["b"])  # an error grows when a column is shuffled
+    assert model.importance(table).figure == "r2"
+    with pytest.raises(UnknownNameError, match=r"unknown metric 'auc'.* Known: mae, r2, rmse"):
+        model.importance(table, "auc")

@@ -82,3 +82,22 @@ def test_files_that_cannot_be_written(model: Any, tmp_path: Path, suffix: str) -
             record.save(tmp_path / "none" / f"it{suffix}")
         record.save(tmp_path / f"it{suffix.upper()}")
         assert record.text() in (tmp_path / f"it{suffix.upper()}").read_text(encoding="utf-8") or suffix == ".html"
+
+
+def test_labels_are_as_many_as_elements() -> None:
+    stack = [pellucid.Input((3,), name="x"), pellucid.layers.Dense(2, name="h"), pellucid.layers.Dense(1, name="y")]
+    made = pellucid.Sequential(stack, seed=0)
+    made.compile("sgd", "mse")
+    x, y = [[1.0, 2.0, 3.0]], [[1.0]]
+    for ask in (
+        lambda names: made.diagram(names=names),
+        lambda names: made.explain_step(x, y, names=names),
+        lambda names: made.explain_row(x, names=names),
+    ):
+        with pytest.raises(ArgumentError, match="names has 2 names for the 3 elements of 'x'"):
+            ask({"x": ["a", "b"]})
+        with pytest.raises(ArgumentError, match="names has 3 names for the 2 elements of 'h'"):
+            ask({"h": ["a", "b", "c"]})
+        ask({"x": ["a", "b", "c"], "h": ["d", "e"], "y": ["f"]})
+    with pytest.raises(ArgumentError, match="names has 2 names for the 3 elements"):
+        made.what_if(x, {"a": 1.0}, names=["a", "b"])

@@ -183,3 +183,20 @@ def test_products_and_quotients_read_as_they_are_computed() -> None:
     assert TEXT.write(multiply([Number(1 / 3), Number(-2.0), a])) == "−2·a / 3"
     assert TEXT.write(multiply([Number(0.5), divide(multiply([Number(2.0), a]), Number(3.0))])) == "a / 3"
     assert TEXT.write(multiply([a, Number(0.1)])) == "0.1·a"
+
+
+def test_dropped_units_are_said_to_be_dropped() -> None:
+    stack = [pellucid.Input((2,)), Dense(6, "tanh"), pellucid.layers.Dropout(0.5), Dense(1)]
+    model = pellucid.Sequential(stack, seed=3)
+    model.compile("sgd", "mse")
+    step = model.explain_step([[1.0, 2.0]], [[1.0]])
+    units = {layer.name: layer for layer in step.layers}["dropout"].equations
+    kept = [one.value != 0.0 for one in units]
+    assert any(kept)
+    assert not all(kept)
+    assert [one.note for one in units] == ["" if keep else "dropped" for keep in kept]
+    first = kept.index(False)
+    assert f"h{'₁₂₃₄₅₆'[first]}′ = 0  (dropped)" in step.text()  # a symbol of its own, beside h of the layer before
+    assert step.html().count("(dropped)") == step.latex().count("(dropped)") == kept.count(False)
+    noted = [one.get("note") for layer in step.to_json()["layers"] for one in layer["equations"]]
+    assert noted.count("dropped") == kept.count(False)

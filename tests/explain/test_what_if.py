@@ -173,3 +173,19 @@ def test_refusals() -> None:
         model.grad_cam(numpy.ones((1, 6, 6, 1)), layer="dense")
     with pytest.raises(ArgumentError, match="has 2 classes"):
         model.grad_cam(numpy.ones((1, 6, 6, 1)), output=5)
+
+
+def test_a_category_that_training_did_not_meet_is_noted() -> None:
+    table = {
+        "size": [float(i) for i in range(80)],
+        "town": ["Rome", "Oslo"] * 40,
+        "price": [2.0 * i for i in range(80)],
+    }
+    model = pellucid.TableModel.train(table, "price", hidden=(4,), epochs=2, seed=1, verbose=0)
+    found = model.what_if(table, {"town": "Paris"}, row=0)
+    assert len(found.notes) == 1
+    assert "'Paris'" in found.notes[0]
+    assert "note: column 'town'" in found.text()
+    assert "taken as unknown" in found.html()
+    assert found.to_json()["notes"] == list(found.notes)
+    assert model.what_if(table, {"town": "Oslo"}, row=0).notes == ()

@@ -203,8 +203,12 @@ def _name_neurons(naming: Naming, opened: Opened, layers: list[OpenLayer]) -> No
                 if sums not in outputs:
                     _each(naming, sums, j, Symbol("z", number))
         if layer.output not in outputs and layer.output not in layer.parts.values():
+            before = naming.own.get((layer.inputs[0], (0, 0)))
+            letter = (
+                f"{before.letter}′" if before is not None and before.letter[0] == "h" and not layer.weights else "h"
+            )
             for j in range(size):
-                _each(naming, layer.output, j, Symbol("h", (first + j + 1,)))
+                _each(naming, layer.output, j, Symbol(letter, (first + j + 1,)))
 
 
 def _each(naming: Naming, value: Tensor, j: int, symbol: Symbol) -> None:

@@ -12,10 +12,11 @@ from pellucid.explain.rendered import Rendered
 
 @dataclass(frozen=True)
 class Equation:
-    """symbol = expression."""
+    """symbol = expression; `note` says in a word what the formula does not show."""
 
     symbol: Symbol
     expression: Expression
+    note: str = ""
 
     @property
     def value(self) -> float:

@@ -15,7 +15,7 @@ from pellucid.core.place import Group
 from pellucid.core.spec import known
 from pellucid.errors import ArgumentError, UnknownNameError
 from pellucid.explain.chain_rule import ChainRule, Link
-from pellucid.explain.expression import Symbol, functions
+from pellucid.explain.expression import Name, Symbol, functions, leaves
 from pellucid.explain.naming import Index, Naming, name, state_letter
 from pellucid.explain.notation import TEXT
 from pellucid.explain.opened import Opened, OpenLayer
@@ -23,6 +23,7 @@ from pellucid.explain.paths import largest_paths
 from pellucid.explain.record import Equation, LayerStep, LocalDerivative, Path, StepExplanation, WeightStep
 from pellucid.explain.unfolding import Unfolding
 from pellucid.explain.written import FUNCTION_NAMES, made_by
+from pellucid.nn.layers.regularization import Dropping
 
 Place = tuple[Tensor, Index]
 
@@ -173,10 +174,17 @@ def _layer(unfolding: Unfolding, layer: OpenLayer, on_paths: set[Place]) -> Laye
     if not own:
         return None
     units = sorted(_units(unfolding, own, on_paths), key=lambda place: (place[0].node.serial, place[1]))
-    equations = tuple(Equation(naming.symbol(*place), unfolding.expression(*place)) for place in units)
+    equations = tuple(_unit(unfolding, layer, place) for place in units)
     hidden = sum(unfolding.values[value].size for value in own) - len(units)
     label = naming.short[layer.name]
     return LayerStep(layer.name, label, layer.kind, known(layer.output.shape)[1:], equations, hidden, _aside(unfolding))
+
+
+def _unit(unfolding: Unfolding, layer: OpenLayer, place: Place) -> Equation:
+    """How one unit came about; one that a dropout drops is a plain number, whatever went in."""
+    made = unfolding.expression(*place)
+    dropped = isinstance(layer.layer, Dropping) and not any(isinstance(leaf, Name) for leaf in leaves(made))
+    return Equation(unfolding.naming.symbol(*place), made, "dropped" if dropped else "")
 
 
 def _units(unfolding: Unfolding, values: list[Tensor], on_paths: set[Place]) -> list[Place]:

@@ -50,7 +50,12 @@ def _line(formulas: Iterable[str]) -> str:
 
 
 def _equations(equations: Sequence[Equation], notation: MathML = MATHML) -> str:
-    return "\n".join(notation.formula(notation.sides(one.symbol, one.expression)) for one in equations)
+    return "\n".join(notation.formula(_sides(one, notation)) for one in equations)
+
+
+def _sides(equation: Equation, notation: MathML) -> list[str]:
+    *others, last = notation.sides(equation.symbol, equation.expression)
+    return [*others, f"{last}<mtext>&emsp;({escape(equation.note)})</mtext>" if equation.note else last]
 
 
 def _aside(equations: Sequence[Equation], notation: MathML = MATHML) -> str:

@@ -40,7 +40,8 @@ def _formula(expression: Expression) -> dict[str, Any]:
 
 
 def _equation(equation: Equation) -> dict[str, Any]:
-    return {"symbol": TEXT.symbol(equation.symbol), **_formula(equation.expression)}
+    note = {"note": equation.note} if equation.note else {}
+    return {"symbol": TEXT.symbol(equation.symbol), **_formula(equation.expression), **note}
 
 
 def _layer(layer: LayerStep) -> dict[str, Any]:

@@ -36,7 +36,12 @@ def render(step: StepExplanation) -> str:
 
 def lines(equations: Sequence[Equation], notation: Latex = LATEX) -> str:
     """Equations below each other."""
-    return aligned(notation.sides(one.symbol, one.expression) for one in equations)
+    return aligned(_sides(one, notation) for one in equations)
+
+
+def _sides(equation: Equation, notation: Latex) -> list[str]:
+    *others, last = notation.sides(equation.symbol, equation.expression)
+    return [*others, rf"{last} \quad {words(f'({equation.note})')}" if equation.note else last]
 
 
 def _layer(layer: LayerStep) -> list[str]:

@@ -64,6 +64,7 @@ def write_equations(equations: Iterable[Equation], indent: str = "   ", notation
 def _equation(equation: Equation, indent: str, notation: Text) -> str:
     """On one line where it fits; else each side on lines of its own, broken before a plus or minus."""
     text = indent + notation.equation(equation.symbol, equation.expression)
+    text += f"  ({equation.note})" if equation.note else ""
     if len(text) <= _WIDE:
         return text
     symbol, *sides = notation.sides(equation.symbol, equation.expression)

@@ -22,6 +22,7 @@ from pellucid.explain.expression import Expression, Function, Name, Number, Symb
 from pellucid.explain.naming import MOVES, Index, Naming, state_letter
 from pellucid.explain.opened import Opened
 from pellucid.explain.written import FUNCTION_NAMES, WRITTEN, is_activation
+from pellucid.ops.random import Draw
 
 IN_FULL = -1000  # the depth from which an expression is written out, however deep it goes
 _DEEP = 7  # ops that one expression may go through; what lies deeper is an equation of its own
@@ -112,7 +113,7 @@ class Unfolding:
         node = value.node
         if isinstance(node.op, (Feed, Read)):
             return Name(self.number(value, index), _source(node, index))
-        if isinstance(node.op, Constant):
+        if isinstance(node.op, (Constant, Draw)):
             return Number(self.number(value, index))
         written = self._written(value, index, depth)
         if written is not None:
@@ -149,6 +150,9 @@ class Unfolding:
         if isinstance(term, Product):
             return ex.multiply(self._factors(term.parts, node, depth))
         if isinstance(term, Apply):
+            if term.name == "where":
+                condition, yes, no = term.parts
+                return self.term(yes if condition.value else no, node, depth)
             return self.apply(term, node, [self.term(part, node, depth) for part in term.parts])
         if isinstance(term, (Largest, Smallest)):
             name = "max" if isinstance(term, Largest) else "min"
@@ -209,10 +213,6 @@ class Unfolding:
         return None if self.opened.loss is None else self.opened.derivatives[self.opened.loss]
 
 
-def _where(parts: list[Expression]) -> Expression:
-    return parts[1] if parts[0].value else parts[2]
-
-
 _WRITING: dict[str, Callable[[list[Expression]], Expression]] = {
     "add": ex.add,
     "subtract": lambda parts: ex.add([parts[0], ex.negate(parts[1])]),
@@ -229,7 +229,6 @@ _WRITING: dict[str, Callable[[list[Expression]], Expression]] = {
     "log1p": lambda parts: _ln(ex.add([Number(1.0), parts[0]])),
     "cast": lambda parts: parts[0],
     "stop_gradient": lambda parts: parts[0],
-    "where": _where,
 }
 
 

@@ -47,11 +47,15 @@ class LayerChange:
 
 @dataclass(frozen=True, repr=False)
 class WhatIf(Rendered):
-    """What was changed (name, before and after, as text), the outputs before and after, and what changed inside."""
+    """What was changed (name, before and after, as text), the outputs before and after, and what changed inside.
+
+    `notes` say what the network takes a new value for that it has not met in training.
+    """
 
     changes: tuple[tuple[str, str, str], ...]
     outputs: tuple[Change, ...]
     layers: tuple[LayerChange, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -60,7 +64,8 @@ class WhatIf(Rendered):
     def text(self) -> str:
         """Predictions, then the units that changed most, layer by layer."""
         made = ", ".join(f"{name} {before} → {after}" for name, before, after in self.changes)
-        parts = [f"with {made}:", columns([["", "before", "after", "change"], *map(_row, self.outputs)])]
+        notes = "".join(f"\nnote: {note}" for note in self.notes)
+        parts = [f"with {made}:{notes}", columns([["", "before", "after", "change"], *map(_row, self.outputs)])]
         for layer in self.layers:
             parts.append(f"{_heading(layer)}\n" + columns([["", "before", "after", "change"], *map(_row, layer.units)]))
         return "\n\n".join(parts)
@@ -69,7 +74,8 @@ class WhatIf(Rendered):
         """The same as HTML; layers unfold."""
         head = ["", "before", "after", "change"]
         made = table([[escape(cell) for cell in row] for row in self.changes], ["changed", "before", "after"])
-        parts = [made, "<h2>Prediction</h2>", _table(self.outputs, head), "<h2>Inside</h2>"]
+        notes = [f'<p class="note">{escape(note)}</p>' for note in self.notes]
+        parts = [made, *notes, "<h2>Prediction</h2>", _table(self.outputs, head), "<h2>Inside</h2>"]
         parts += [fold(escape(_heading(layer)), _table(layer.units, head), opened=True) for layer in self.layers]
         return "\n".join(parts)
 
@@ -79,6 +85,7 @@ class WhatIf(Rendered):
             "changes": [{"name": name, "before": before, "after": after} for name, before, after in self.changes],
             "outputs": [vars(one) for one in self.outputs],
             "layers": [{**vars(layer), "units": [vars(unit) for unit in layer.units]} for layer in self.layers],
+            "notes": list(self.notes),
         }
 
 
@@ -114,7 +121,9 @@ def _at(key: Any, array: numpy.ndarray, names: Sequence[str] | None) -> tuple[in
     """The place of an element: named, by its number in the first axis of a flat input, or by all its numbers."""
     if isinstance(key, str):
         known = list(names or ())
-        if key not in known or len(known) != array.size:
+        if known and len(known) != array.size:
+            raise ArgumentError(f"names has {len(known)} names for the {array.size} elements of the input")
+        if key not in known:
             raise UnknownNameError("element", key, known or map(str, range(array.size)))
         return tuple(int(i) for i in numpy.unravel_index(known.index(key), array.shape))
     at = key if isinstance(key, tuple) else (key,)
@@ -130,6 +139,7 @@ def what_if(
     before: Trace,
     after: Trace,
     names: Mapping[str, Sequence[str]] | None = None,
+    notes: Sequence[str] = (),
 ) -> WhatIf:
     """Two traces of one example each, compared. `names` are those of units, by the name of their layer."""
     names = names or {}
@@ -146,7 +156,7 @@ def what_if(
         moved = sorted((one for one in found if one.difference), key=lambda one: -abs(one.difference))
         if moved:
             layers.append(LayerChange(name, layer.kind, tuple(moved[:_UNITS]), len(moved), len(found)))
-    return WhatIf(tuple(changes), tuple(outputs), tuple(layers))
+    return WhatIf(tuple(changes), tuple(outputs), tuple(layers), tuple(notes))
 
 
 def _changes(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 from pellucid.errors import ArgumentError, UnknownNameError
+from pellucid.nn.calling import Call
 
 if TYPE_CHECKING:
     from pellucid.explain.dependence import PartialDependence
@@ -294,11 +296,20 @@ def _by_name(model: Model, arrays: list[Any]) -> dict[str, Any]:
 
 
 def _known(model: Model, names: Mapping[str, Sequence[str]] | None) -> Mapping[str, Sequence[str]] | None:
-    """Labels of the elements of inputs and layers; raises `UnknownNameError` where there is no such input or layer."""
-    known = {*model.input_names, *model.output_names, *(layer.name for layer in model.layers)}
+    """Labels of the elements of inputs and layers; raises `UnknownNameError` where there is no such input or layer, and
+    `ArgumentError` where there are not as many labels as elements."""
+    shapes = {step.layer.name: step.outputs[0].shape for step in model.steps if isinstance(step, Call)}
+    shapes |= {name: value.shape for name, value in zip(model.input_names, model.inputs, strict=True)}
+    shapes |= {name: value.shape for name, value in zip(model.output_names, model.outputs, strict=True)}
     for name, labels in (names or {}).items():
-        if len(labels) and name.split("/")[0] not in known:
-            raise UnknownNameError("input or layer", name, known)
+        if not len(labels):
+            continue
+        if name.split("/")[0] not in {*shapes, *(layer.name for layer in model.layers)}:
+            raise UnknownNameError("input or layer", name, {*shapes, *(layer.name for layer in model.layers)})
+        sizes = shapes.get(name, (None, None))[1:]
+        count = None if None in sizes else prod(size or 0 for size in sizes)
+        if count is not None and len(labels) != count:
+            raise ArgumentError(f"names has {len(labels)} names for the {count} elements of {name!r}")
     return names
 
 

@@ -142,10 +142,10 @@ class TableGlass:
         arrays, labels = model.encoder.features(one), model.encoder.labels(one)
         return model.model.explain_step(arrays, labels, weight, names=model.element_names())
 
-    def importance(self, source: object, repeats: int = 5, seed: int = 0) -> Importance:
-        """How much worse R² (of classes: accuracy) is on these rows when one column is shuffled: see `Importance`.
+    def importance(self, source: object, metric: str | None = None, repeats: int = 5, seed: int = 0) -> Importance:
+        """How much worse a figure is on these rows when one column is shuffled: see `Importance`. Breiman 2001.
 
-        Breiman 2001.
+        `metric`: one of those that `evaluate` gives; R² unless told, of classes accuracy.
 
         >>> import pellucid
         >>> rows = {"a": [i / 2 for i in range(60)], "b": [i % 7 for i in range(60)], "y": [3.0 * i for i in range(60)]}
@@ -154,6 +154,7 @@ class TableGlass:
         ['a', 'b']
         """
         from pellucid.explain.importance import permutation_importance
+        from pellucid.train.callbacks import GROWING
 
         model = cast("TableModel", self)
         table = model.target.labelled(read(source), [])
@@ -162,13 +163,18 @@ class TableGlass:
         where = {
             column: [(names.index(name), at) for name, at in found] for column, found in places(model.encoder).items()
         }
-        figure = "accuracy" if model.target.classes else "r2"
+        figure = metric or ("accuracy" if model.target.classes else "r2")
+        known = table_figures.names(model.target)
+        if figure not in known:
+            raise UnknownNameError("metric", figure, known)
 
         def score(changed: list[Any]) -> float:
             outputs = model.model.predict(dict(zip(names, changed, strict=True)))
             return float(table_figures.figures(model.target, labels, outputs)[figure])
 
-        return permutation_importance([arrays[name] for name in names], where, score, figure, True, repeats, seed)
+        return permutation_importance(
+            [arrays[name] for name in names], where, score, figure, figure.endswith(GROWING), repeats, seed
+        )
 
     def partial_dependence(
         self, source: object, column: str, output: Any = None, points: int = 20
@@ -222,7 +228,8 @@ class TableGlass:
         cells = {name: make_column(name, [value], one[name].order) for name, value in changes.items()}
         other = replace(one, columns={**one.columns, **cells})
         made = [(name, _cell(one, name), _cell(other, name)) for name in changes]
-        before, after = (model.model.trace(model.encoder.features(table)) for table in (one, other))
+        before, notes = self._traced(one)
+        after, found = self._traced(other)
         names = model.element_names()
         prepared = names.get("fill_missing", [])
         vectors = [part for name, part in names.items() if name.endswith((" one_hot", " embedding"))]
@@ -231,7 +238,12 @@ class TableGlass:
             "standardize": prepared,
             "features": [*prepared, *names["ranges"], *(one for part in vectors for one in part)],
         }
-        return what_if(made, before, after, names)
+        return what_if(made, before, after, names, [note for note in found if note not in notes])
+
+    def _traced(self, table: Table) -> tuple[Trace, list[str]]:
+        """A trace, and what is to be said of the columns."""
+        model, notes = cast("TableModel", self), list[str]()
+        return model.model.trace(model.encoder.features(table, notes)), notes
 
     def diagnose(self, source: object) -> Diagnosis:
         """What is wrong with a table, with the network as it is now, and with the course of its training.
