@@ -165,7 +165,7 @@ def surprise(tokens: Sequence[str], likelihoods: Any, ax: Axes | None = None, wi
     ax = axes(ax, (0.088 * width, 0.2 * len(paper) + 0.5))
     for at, here, letter, shade in placed:
         paper[at, here] = shade
-        ax.text(here, at, letter.strip(), ha="center", va="center", family="DejaVu Sans Mono", fontsize=9)
+        ax.text(here, at, letter.strip(), ha="center", va="center", family="DejaVu Sans Mono", fontsize=9, clip_on=True)
     ax.imshow(paper, aspect="auto", cmap=colours(SEQUENCE[:2]), vmin=0, vmax=_SURPRISED)
     dress(ax, f"surprise: {short(float(nats.mean()))} nats per token on average", lines="")
     bare(ax)
