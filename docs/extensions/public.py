@@ -11,7 +11,8 @@ from pellucid.core.op import Op
 
 def public(name: str) -> dict[str, Any]:
     """The classes, functions and ops of a module: those in `__all__`, or without an underscore and ours."""
-    module = import_module(name)
+    door, _, inner = name.partition(".optimizers.")  # `pellucid.optimizers.schedules` is a name within a module
+    module = getattr(import_module(f"{door}.optimizers"), inner) if inner else import_module(name)
     names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
     found = {name: getattr(module, name) for name in sorted(names)}
     return {

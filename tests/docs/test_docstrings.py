@@ -21,16 +21,20 @@ from public import public
 # Nothing of these is called by readers: derivatives of other ops, numbers that layers draw with keys of their own.
 PLUMBING = ("_gradient", "random_normal", "random_uniform")
 PUBLIC = [
+    "activations",
     "callbacks",
     "datasets",
+    "initializers",
     "layers",
     "losses",
     "metrics",
     "models",
     "ops",
     "optimizers",
+    "optimizers.schedules",
     "plot",
     "random",
+    "regularizers",
     "utils",
     "utils.bounding_boxes",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy
 import pytest
 
+import pellucid
 from pellucid import ops
 from pellucid.core.autodiff import gradients
 from pellucid.core.evaluate import evaluate
@@ -89,3 +90,8 @@ def test_get_and_name_of() -> None:
         activations.get(LeakyReLU())
     with pytest.raises(ArgumentError, match="a name or a function"):
         activations.get(3)
+
+
+def test_every_name_is_an_attribute_too() -> None:
+    for name, function in activations.ACTIVATIONS.items():
+        assert getattr(pellucid.activations, name) is function

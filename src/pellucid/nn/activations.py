@@ -19,7 +19,12 @@ Activation = Callable[..., Tensor]
 
 
 def linear(x: Tensor) -> Tensor:
-    """y = x."""
+    """y = x.
+
+    >>> from pellucid.core.graph import tensor
+    >>> linear(tensor([-2.0, 3.0])).numpy()
+    array([-2.,  3.])
+    """
     return x
 
 
@@ -40,17 +45,32 @@ def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None,
 
 
 def relu6(x: Tensor) -> Tensor:
-    """y = min(max(0, x), 6). Krizhevsky 2010."""
+    """y = min(max(0, x), 6). Krizhevsky 2010.
+
+    >>> from pellucid.core.graph import tensor
+    >>> relu6(tensor([-2.0, 3.0, 9.0])).numpy()
+    array([0., 3., 6.])
+    """
     return relu(x, max_value=6.0)
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
-    """y = x if x > 0 else negative_slope·x. Maas, Hannun, Ng 2013."""
+    """y = x if x > 0 else negative_slope·x. Maas, Hannun, Ng 2013.
+
+    >>> from pellucid.core.graph import tensor
+    >>> leaky_relu(tensor([-2.0, 3.0]), negative_slope=0.5).numpy()
+    array([-1.,  3.])
+    """
     return ops.leaky_relu(x, negative_slope)
 
 
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
-    """y = x if x > 0 else α·(eˣ - 1). Clevert, Unterthiner, Hochreiter 2016."""
+    """y = x if x > 0 else α·(eˣ - 1). Clevert, Unterthiner, Hochreiter 2016.
+
+    >>> from pellucid.core.graph import tensor
+    >>> elu(tensor([-20.0, 3.0])).numpy().round(3)
+    array([-1.,  3.])
+    """
     return ops.elu(x, alpha)
 
 
@@ -101,7 +121,11 @@ def get(identifier: Any) -> Activation:
 
 
 def name_of(activation: Activation) -> str:
-    """The name under which an activation is saved; raises `ArgumentError` for one that has none."""
+    """The name under which an activation is saved; raises `ArgumentError` for one that has none.
+
+    >>> name_of(relu)
+    'relu'
+    """
     for name, known in ACTIVATIONS.items():
         if known is activation:
             return name

@@ -19,7 +19,14 @@ from pellucid.ops import cast, exp, floor, greater, less, maximum, minimum, powe
 
 
 class Schedule(Configured):
-    """A learning rate that changes with the steps."""
+    """A learning rate that changes with the steps: a class of your own has a method `rate(step)`.
+
+    >>> class Halving(Schedule):
+    ...     def rate(self, step):
+    ...         return 0.1 / (1.0 + step)
+    >>> Halving()(1), Halving()(3)
+    (0.05..., 0.025...)
+    """
 
     @overload
     def __call__(self, step: Tensor) -> Tensor: ...
@@ -217,7 +224,11 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 
 def get(identifier: Any) -> float | Schedule:
-    """A learning rate: a number of at least 0, a schedule, or a schedule's configuration."""
+    """A learning rate: a number of at least 0, a schedule, or a schedule's configuration.
+
+    >>> get(0.1), get(CosineDecay(0.5, 10))(5)
+    (0.1, 0.25)
+    """
     if isinstance(identifier, Schedule):
         return identifier
     if isinstance(identifier, dict):
@@ -253,3 +264,9 @@ def within(name: str, value: Any, low: float, high: float) -> float:
     if not low <= number(name, value) < high:
         raise ArgumentError(f"{name} must be at least {low:g} and below {high:g}, got {value!r}")
     return number(name, value)
+
+
+__all__ = [
+    "CosineDecay", "ExponentialDecay", "InverseTimeDecay", "LinearWarmup", "PiecewiseConstantDecay", "PolynomialDecay",
+    "Schedule", "get",
+]  # fmt: skip
