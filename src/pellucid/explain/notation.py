@@ -228,7 +228,7 @@ class Latex(Notation):
         return rf"\frac{{{above}}}{{{below}}}", _PRODUCT
 
     def power(self, base: str, exponent: Expression, numbers: bool) -> tuple[str, int]:
-        base = self.bracketed(base) if "^" in base else base
+        base = self.bracketed(base) if "^" in base and not base.startswith(r"\left(") else base
         return f"{base}^{{{self.write(exponent, numbers)}}}", _POWER
 
     def function(self, name: str, parts: list[str]) -> str:
