@@ -1,7 +1,8 @@
 """Text as numbers: `TextVectorization` cuts texts into tokens and numbers those that it has counted.
 
 Text never enters a network: a vectorization stands before it, turns lists of strings into arrays, and is saved in a
-file of its own beside the model's. `bytepair` has one whose tokens are learnt pieces of words.
+file of its own beside the model's, or in that of a `LanguageModel`. `bytepair` has one whose tokens are learnt pieces
+of words.
 """
 
 from __future__ import annotations
