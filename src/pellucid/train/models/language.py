@@ -9,7 +9,7 @@ import numpy
 
 from pellucid.core.graph import Tensor
 from pellucid.data.bytepair import BytePairTokenizer
-from pellucid.data.text import PADDING, UNKNOWN, TextVectorization
+from pellucid.data.text import UNKNOWN, TextVectorization
 from pellucid.errors import ArgumentError, ModelFileError, ShapeError
 from pellucid.nn import arguments, initializers
 from pellucid.nn.description import connect
@@ -82,7 +82,7 @@ class LanguageModel(Model):
         if stop is not None and not (isinstance(stop, str) and stop):
             raise ArgumentError(f"generate: stop must be a text, got {stop!r}")
         random = numpy.random.default_rng(initializers.next_seed() if chosen is None else chosen)
-        unwanted = [i for i, token in enumerate(self.vocabulary.get_vocabulary()) if token in _NEVER_WRITTEN]
+        unwanted = [i for i, token in enumerate(self.vocabulary.get_vocabulary()) if i == 0 or token == UNKNOWN]
         reading, given = _Reading(self._next_token(len(tokens) + count)), len(tokens)
         for token in tokens:
             scores = reading(token)
@@ -163,9 +163,6 @@ class _Reading:
                 self.after(numpy.array([before]))
         self._read.append(token)
         return self.after(numpy.array([token]))
-
-
-_NEVER_WRITTEN = (PADDING, UNKNOWN, "[PAD]")
 
 
 def _need_tokens(inputs: list[Tensor], outputs: list[Tensor], size: int) -> None:
