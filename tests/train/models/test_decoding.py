@@ -48,10 +48,20 @@ def backwards() -> Model:
     return Model([source, target], Dense(WORDS)(x), seed=3)
 
 
+def attending() -> Model:
+    """A recurrent decoder that looks at all that an encoder read, in two ways."""
+    source, target = Input((SOURCE,), dtype="int32", name="source"), Input((LENGTH,), dtype="int32", name="target")
+    read = GRU(6, return_sequences=True)(Embedding(WORDS, 4, mask_zero=True)(source))
+    x = GRU(6, return_sequences=True)(Embedding(WORDS, 4)(target))
+    looks = [layers.AdditiveAttention()([x, read]), layers.Attention(use_scale=True)([x, read])]
+    return Model([source, target], Dense(WORDS)(layers.Concatenate()([x, *looks])), seed=3)
+
+
 PICTURES = random.normal(size=(3, 4)).astype(numpy.float32)
 MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "transformer": (transformer, {"source": SOURCES}),
     "recurrent": (recurrent, {"picture": PICTURES}),
+    "attending": (attending, {"source": SOURCES}),
     "backwards": (backwards, {"source": SOURCES}),
 }
 
@@ -133,6 +143,7 @@ def test_what_a_context_refuses() -> None:
     [
         ("conv1d", lambda x, y: Conv1D(8, 2, padding="causal")(x)),
         ("self_attention", lambda x, y: TransformerEncoder(8, 2)(x)),
+        ("attention", lambda x, y: layers.Attention()([y, x])),
         ("multi_head_attention", lambda x, y: layers.MultiHeadAttention(2, 3)(y, x)),
         ("gru", lambda x, y: GRU(8, return_sequences=True)(x, initial_state=layers.GlobalAveragePooling1D()(x))),
     ],

@@ -99,9 +99,11 @@ class Attention(Layer):
         use_causal_mask: bool = False,
         training: bool = False,
     ) -> Any:
-        if current().stepping is not None:
+        stepping = current().stepping
+        if stepping is not None and not all(stepping.is_fixed(x) for x in (value, key) if x is not None):
             raise StateError(
-                f"layer {self.name} ({type(self).__name__}) cannot run step by step; use MultiHeadAttention"
+                f"layer {self.name} ({type(self).__name__}) cannot run step by step where it looks at the steps; use "
+                "MultiHeadAttention"
             )
         if mask is not None and (not isinstance(mask, list) or len(mask) not in (2, 3)):
             raise ArgumentError(f"{type(self).__name__}: mask must be a list [mask of query, mask of value]")
