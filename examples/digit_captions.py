@@ -56,7 +56,8 @@ def phrase(digit: int, copies: int) -> str:
     return f"{NAMES[copies]} {NAMES[digit]}{'es' if NAMES[digit] == 'six' else 's'}"
 
 
-def captioner(words: list[str]) -> EncoderDecoder:
+def captioner(vocabulary: TextVectorization) -> EncoderDecoder:
+    words = vocabulary.get_vocabulary()
     image = Input((SIDE, SIDE, 1))
     x = layers.Rescaling(1 / 255)(image)
     for filters in (16, 32, 64):
@@ -70,7 +71,8 @@ def captioner(words: list[str]) -> EncoderDecoder:
     remembered = layers.GRU(UNITS, return_sequences=True)(embedded)
     seen = layers.MultiHeadAttention(num_heads=2, key_dim=64, name="look")(remembered, fields)
     decoder = Model([tokens, fields], Dense(len(words))(layers.Add()([remembered, seen])), seed=1)
-    return EncoderDecoder(encoder, decoder, words.index("[START]"), words.index("[END]"), seed=0)
+    start, end = words.index("[START]"), words.index("[END]")
+    return EncoderDecoder(encoder, decoder, start, end, vocabulary=vocabulary, seed=0)
 
 
 def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
@@ -81,13 +83,13 @@ def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
     vectorize.adapt(f"[START] {caption} [END]" for caption in captions)
     tokens = vectorize([f"[START] {caption} [END]" for caption in captions])
 
-    model = captioner(vectorize.get_vocabulary())
+    model = captioner(vectorize)
     rate = pellucid.optimizers.schedules.CosineDecay(RATE, decay_steps=epochs * -(-count // BATCH))
     loss = pellucid.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(pellucid.optimizers.Adam(rate), loss, metrics=["accuracy"], precision=precision)
     model.fit((images, tokens[:, :-1]), tokens[:, 1:], batch_size=BATCH, epochs=epochs, verbose=2)
 
-    written = vectorize.decode(model.generate(unseen, max_length=tokens.shape[1], batch_size=100))
+    written = model.write(unseen, max_length=tokens.shape[1], batch_size=100)
     right = np.array([mine == truth for mine, truth in zip(written, truths, strict=True)])
     print(f"{right.mean():.1%} of {len(right):,} unseen scenes described without a mistake; guessing gets 1 in 1,650")
     for mine, truth in [pair for pair in zip(written, truths, strict=True) if pair[0] != pair[1]][:5]:

@@ -25,4 +25,4 @@ def test_digit_captions(run_example, tmp_path):
     assert (tmp_path / "digit_captions.png").stat().st_size > 50_000
     model = pellucid.models.load_model(tmp_path / "digit_captions.safetensors")
     assert isinstance(model, pellucid.models.EncoderDecoder)
-    assert model.generate(numpy.zeros((2, 64, 64, 1)), max_length=8).shape[0] == 2
+    assert len(model.write(numpy.zeros((2, 64, 64, 1)), max_length=8)) == 2

@@ -98,5 +98,5 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"decoder makes \[4\] of an example of shape \[5\]"):
         Autoencoder(encoder, Sequential([Input((2,)), Dense(4)]))
     x = Input((5,))
-    with pytest.raises(ArgumentError, match=r"encoder must have 1 input and 1 output, got 1 and 2"):
+    with pytest.raises(ArgumentError, match=r"encoder must have 1 output, got 2"):
         Autoencoder(Model(x, [Dense(2)(x), Rescaling(2.0)(x)]), decoder)

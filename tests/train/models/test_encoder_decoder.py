@@ -13,6 +13,7 @@ from pellucid.layers import (
     Dense,
     Embedding,
     GlobalAveragePooling2D,
+    TextVectorization,
     TokenAndPositionEmbedding,
     TransformerDecoder,
     TransformerEncoder,
@@ -128,6 +129,27 @@ def test_files(make, tmp_path):
     assert isinstance(again, EncoderDecoder)
     assert (again.start_token, again.end_token) == (START, END)
     assert (again.generate(x, 5, 2) == model.generate(x, 5, 2)).all()
+
+
+def test_vocabularies(tmp_path):
+    """Texts in, texts out, also after a file; tokens as ever."""
+    english = TextVectorization(vocabulary=["dog", "cat", "man", "hat", "old", "the"])
+    german = TextVectorization(standardize=None, vocabulary=["Hund", "Katze", "Mann", "Hut", "alt", "der"])
+    plain = transformer()
+    model = EncoderDecoder(plain.encoder, plain.decoder, START, END, vocabulary=german, source_vocabulary=english)
+    model.save(tmp_path / "m.safetensors")
+    for one in (model, load_model(tmp_path / "m.safetensors")):
+        tokens = plain.generate([[7, 2, 0], [6, 3, 4]], 5, 2)
+        assert one.write(["The DOG", "old cat man"], 5, 2) == german.decode(tokens)
+        assert (one.generate(["the dog", "old cat man"], 5, 2) == tokens).all()
+    with pytest.raises(StateError, match="no vocabulary; give it vocabulary="):
+        plain.write(ROWS, 5)
+    with pytest.raises(StateError, match="no vocabulary of what it reads"):
+        plain.generate(["the dog"], 5)
+    with pytest.raises(ShapeError, match="the decoder scores 8 tokens, and the vocabulary has 3"):
+        EncoderDecoder(plain.encoder, plain.decoder, START, END, TextVectorization(vocabulary=["dog"]))
+    with pytest.raises(ArgumentError, match="vocabulary must be a TextVectorization or a BytePairTokenizer"):
+        EncoderDecoder(plain.encoder, plain.decoder, START, END, ["dog"])
 
 
 def test_it_can_be_looked_into():

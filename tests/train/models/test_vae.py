@@ -110,7 +110,7 @@ def test_a_named_penalty_is_in_the_history() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     decoder = Sequential([Input((2,)), Dense(6, "sigmoid")])
-    with pytest.raises(ArgumentError, match=r"VAE: the encoder must have 1 input and 2 outputs, got 1 and 1"):
+    with pytest.raises(ArgumentError, match=r"VAE: the encoder must have 2 outputs, got 1"):
         VAE(Sequential([Input((6,)), Dense(2)]), decoder)
     x = Input((6,))
     with pytest.raises(ShapeError, match=r"encoder makes \[2\] and \[3\], the decoder takes"):

@@ -14,10 +14,12 @@ from pellucid.data.batches import same_rows
 from pellucid.data.sequences import pad_sequences
 from pellucid.errors import ArgumentError, ShapeError, StateError
 from pellucid.nn import arguments
-from pellucid.nn.layer import Layer, as_layer
+from pellucid.nn.layer import Layer
 from pellucid.train.model import Model
+from pellucid.train.models import vocabularies
 from pellucid.train.models.beam_search import Hypothesis, beam_search
 from pellucid.train.models.decoding import StepByStep
+from pellucid.train.models.parts import part
 from pellucid.train.programs import ModelPrograms
 
 
@@ -32,6 +34,9 @@ class EncoderDecoder(Model):
     It learns by teacher forcing: at each place it is given the true tokens before it, whatever it would have written,
     and is asked for the next. Of sequences [START] a b c [END] the decoder gets all but the last, and the labels are
     all but the first: `fit((x, y[:, :-1]), y[:, 1:])`. Steps that a mask leaves out do not count.
+
+    With a `vocabulary`, a `TextVectorization` or `BytePairTokenizer` of what it writes, `write` gives texts; with a
+    `source_vocabulary` what it reads may be given as texts. Both are saved in the model's file.
     `seed` fixes dropout and the order of examples; the weights are fixed by the seeds of the two networks.
     Raises `ArgumentError` for what is no such network, `ShapeError` where the two do not fit each other.
     Sources: Sutskever, Vinyals & Le 2014; Cho et al. 2014; Vinyals et al. 2015 (of images).
@@ -52,14 +57,21 @@ class EncoderDecoder(Model):
         decoder: Any,
         start_token: int,
         end_token: int,
+        vocabulary: Any = None,
+        source_vocabulary: Any = None,
         name: str | None = None,
         seed: int | None = None,
     ) -> None:
         self._prepare(seed)
         Layer.__init__(self, name=name)
-        self.encoder, self.decoder = _part("encoder", encoder), _part("decoder", decoder)
+        self.encoder = part(self, "encoder", encoder, inputs=None, outputs=None)
+        self.decoder = part(self, "decoder", decoder, inputs=None)
         self.start_token = arguments.whole("EncoderDecoder", "start_token", start_token)
         self.end_token = arguments.whole("EncoderDecoder", "end_token", end_token)
+        self.vocabulary, self.source_vocabulary = (
+            None if one is None else vocabularies.checked("EncoderDecoder", one)
+            for one in (vocabulary, source_vocabulary)
+        )
         tokens, *wanted = self.decoder.inputs
         made = self.encoder.outputs
         if [value.shape for value in made] != [value.shape for value in wanted]:
@@ -68,16 +80,21 @@ class EncoderDecoder(Model):
                 f"{_shapes(wanted)}"
             )
         (logits,) = self.decoder.outputs
-        vocabulary = logits.shape[-1]
-        if tokens.dtype != "int32" or tokens.rank != 2 or logits.rank != 3 or vocabulary is None:
+        size = logits.shape[-1]
+        if tokens.dtype != "int32" or tokens.rank != 2 or logits.rank != 3 or size is None:
             raise ShapeError(
                 "EncoderDecoder: the decoder must take tokens int32 [batch, steps] first and give logits "
                 f"[batch, steps, vocabulary]; it takes {tokens.spec} and gives {logits.spec}"
             )
-        if max(self.start_token, self.end_token) >= vocabulary:
+        if max(self.start_token, self.end_token) >= size:
             raise ArgumentError(
-                f"EncoderDecoder: start_token={start_token} and end_token={end_token} must be below {vocabulary}, the "
-                "size of the vocabulary"
+                f"EncoderDecoder: start_token={start_token} and end_token={end_token} must be below {size}, the number "
+                "of tokens"
+            )
+        if self.vocabulary is not None and self.vocabulary.vocabulary_size() != size:
+            raise ShapeError(
+                f"EncoderDecoder: the decoder scores {size} tokens, and the vocabulary has "
+                f"{self.vocabulary.vocabulary_size()}"
             )
         self._kept: tuple[Any, StepByStep] | None = None
         self._connect(*self._network([value.shape for value in self.encoder.inputs]))
@@ -108,6 +125,20 @@ class EncoderDecoder(Model):
         found = self.hypotheses(x, max_length, num_beams, length_penalty, batch_size)
         return pad_sequences([one[0].tokens for one in found], padding="post")
 
+    def write(
+        self,
+        x: Any,
+        max_length: int | None = None,
+        num_beams: int = 1,
+        length_penalty: float = 0.6,
+        batch_size: int = 32,
+    ) -> list[str]:
+        """The same as texts, in the words of the `vocabulary`; raises `StateError` where there is none."""
+        if self.vocabulary is None:
+            raise StateError("write: the model has no vocabulary; give it vocabulary=…, or call generate for tokens")
+        texts: list[str] = self.vocabulary.decode(self.generate(x, max_length, num_beams, length_penalty, batch_size))
+        return texts
+
     def hypotheses(
         self,
         x: Any,
@@ -118,9 +149,10 @@ class EncoderDecoder(Model):
     ) -> list[list[Hypothesis]]:
         """For each example the `num_beams` sequences that beam search found, best first; with one it is greedy.
 
-        `x` is what the encoder reads, an array or a list of them. A sequence has at most `max_length` tokens, by
-        default as many as the decoder's input is long. See `beam_search` for `length_penalty`. Each token costs one
-        step of the decoder, for `batch_size` examples at a time. Raises `ArgumentError` for options out of range.
+        `x` is what the encoder reads: an array, a list of arrays, or a list of texts. A sequence has at most
+        `max_length` tokens, by default as many as the decoder's input is long; see `beam_search` for `length_penalty`.
+        Each token costs one step of the decoder, for `batch_size` examples at a time. Raises `ArgumentError` for
+        options out of range, `StateError` for texts without a `source_vocabulary`.
         """
         own = self.inputs[-1].shape[1]
         if max_length is None and own is None:
@@ -128,7 +160,7 @@ class EncoderDecoder(Model):
         longest = arguments.whole("generate", "max_length", own if max_length is None else max_length)
         beams = arguments.whole("generate", "num_beams", num_beams)
         penalty = arguments.number("generate", "length_penalty", length_penalty, 0.0)
-        arrays = self.encoder.inputs_of(x)
+        arrays = self.encoder.inputs_of(self._tokens(x) if _are_texts(x) else x)
         rows = same_rows({"features": arrays})
         size = min(arguments.whole("generate", "batch_size", batch_size), rows)
         next_token = self._next_token([(None, *array.shape[1:]) for array in arrays], longest)
@@ -140,6 +172,13 @@ class EncoderDecoder(Model):
             found += beam_search(next_token, size, self.start_token, self.end_token, longest, beams, penalty)
         return found[:rows]
 
+    def _tokens(self, texts: list[str]) -> numpy.ndarray:
+        """Texts to be read, as the encoder reads them."""
+        if self.source_vocabulary is None:
+            raise StateError("the model has no vocabulary of what it reads; give source_vocabulary=…, or give tokens")
+        tokens: numpy.ndarray = self.source_vocabulary(texts)
+        return tokens
+
     def _next_token(self, shapes: Sequence[Shape], longest: int) -> StepByStep:
         """The network step by step; the last one is kept, as it takes a second to be made."""
         key = (tuple(shapes), longest, self.programs)
@@ -150,32 +189,29 @@ class EncoderDecoder(Model):
         return self._kept[1]
 
     def get_config(self) -> dict[str, Any]:
-        """Both networks and the tokens, as plain JSON values."""
-        return Layer.get_config(self)
+        """Both networks, the tokens and the vocabularies, as plain JSON values."""
+        config = Layer.get_config(self)
+        for name in _VOCABULARIES:
+            config[name] = None if getattr(self, name) is None else vocabularies.describe(getattr(self, name))
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> EncoderDecoder:
         """The model that `get_config` described."""
         names = ("encoder", "decoder", "start_token", "end_token", "name", "seed")
-        model = cls(**{name: config[name] for name in names})
+        words: dict[str, Any] = {
+            name: None if config[name] is None else vocabularies.restore(config[name]) for name in _VOCABULARIES
+        }
+        model = cls(**{name: config[name] for name in names}, **words)
         model._set_options(config)
         return model
 
 
-def _part(role: str, given: Any) -> Model:
-    """One of the two networks; raises `ArgumentError` for what cannot be it."""
-    network = as_layer("EncoderDecoder", given) if isinstance(given, dict) else given
-    if not isinstance(network, Model):
-        raise ArgumentError(
-            f"EncoderDecoder: the {role} must be a model, such as Model(inputs, outputs), got {given!r}"
-        )
-    if not network.built:
-        raise StateError(f"EncoderDecoder: the {role} is not built; let it begin with Input(shape=…)")
-    if role == "decoder" and len(network.outputs) != 1:
-        raise ArgumentError(f"EncoderDecoder: the decoder must have one output, the logits, got {len(network.outputs)}")
-    if not network.named:
-        network.name = role
-    return network
+_VOCABULARIES = ("vocabulary", "source_vocabulary")
+
+
+def _are_texts(x: Any) -> bool:
+    return isinstance(x, (list, tuple)) and len(x) > 0 and all(isinstance(one, str) for one in x)
 
 
 def _shapes(values: Any) -> str:

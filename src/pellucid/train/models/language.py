@@ -8,18 +8,14 @@ from typing import Any
 import numpy
 
 from pellucid.core.graph import Tensor
-from pellucid.data.bytepair import BytePairTokenizer
-from pellucid.data.text import UNKNOWN, TextVectorization
-from pellucid.errors import ArgumentError, ModelFileError, ShapeError
+from pellucid.data.text import UNKNOWN
+from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import arguments, initializers
 from pellucid.nn.description import connect
 from pellucid.nn.network import as_tensors
 from pellucid.train.model import Model
+from pellucid.train.models import vocabularies
 from pellucid.train.models.decoding import StepByStep, draw, probabilities
-
-Vocabulary = TextVectorization | BytePairTokenizer
-
-_VOCABULARIES = {kind.__name__: kind for kind in (TextVectorization, BytePairTokenizer)}
 
 
 class LanguageModel(Model):
@@ -43,16 +39,8 @@ class LanguageModel(Model):
     def __init__(
         self, inputs: Any, outputs: Any, vocabulary: Any, name: str | None = None, seed: int | None = None
     ) -> None:
-        if not isinstance(vocabulary, (TextVectorization, BytePairTokenizer)):
-            raise ArgumentError(
-                f"LanguageModel: vocabulary must be a TextVectorization or a BytePairTokenizer, got {vocabulary!r}"
-            )
-        if isinstance(vocabulary, TextVectorization) and vocabulary.output_mode != "int":
-            raise ArgumentError(
-                f'LanguageModel: the vocabulary needs output_mode="int", got {vocabulary.output_mode!r}'
-            )
-        _need_tokens(as_tensors(inputs, "inputs"), as_tensors(outputs, "outputs"), vocabulary.vocabulary_size())
-        self.vocabulary: Vocabulary = vocabulary
+        self.vocabulary = vocabularies.checked("LanguageModel", vocabulary)
+        _need_tokens(as_tensors(inputs, "inputs"), as_tensors(outputs, "outputs"), self.vocabulary.vocabulary_size())
         self._writer: tuple[Any, StepByStep] | None = None
         super().__init__(inputs, outputs, name=name, seed=seed)
 
@@ -131,17 +119,13 @@ class LanguageModel(Model):
     def get_config(self) -> dict[str, Any]:
         """The architecture and the vocabulary as plain JSON values; raises `ArgumentError` for a vocabulary whose
         options are functions."""
-        kind, config = type(self.vocabulary).__name__, self.vocabulary.get_config()
-        own = next((name for name, value in config.items() if callable(value)), None)
-        if own is not None:
-            raise ArgumentError(f"the vocabulary's {own} is a function, which no file can hold; name one, or use none")
-        return {**super().get_config(), "vocabulary": {"class_name": kind, "config": config}}
+        return {**super().get_config(), "vocabulary": vocabularies.describe(self.vocabulary)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> LanguageModel:
         """The model that `get_config` described; raises `ModelFileError` for anything else."""
         inputs, outputs = connect(config)
-        model = cls(inputs, outputs, _vocabulary(config.get("vocabulary")), name=config["name"])
+        model = cls(inputs, outputs, vocabularies.restore(config.get("vocabulary")), name=config["name"])
         model._set_options(config)
         return model
 
@@ -177,15 +161,3 @@ def _need_tokens(inputs: list[Tensor], outputs: list[Tensor], size: int) -> None
             f"a LanguageModel scores {size} tokens at each step, one output [batch, steps, {size}], got "
             f"{[y.spec for y in outputs]}; end with Dense({size})"
         )
-
-
-def _vocabulary(described: Any) -> Vocabulary:
-    """The vocabulary of a description; raises `ModelFileError` for anything else."""
-    if not isinstance(described, dict) or set(described) != {"class_name", "config"}:
-        raise ModelFileError("a language model's vocabulary must be {'class_name': …, 'config': {…}}")
-    kind, config = described["class_name"], described["config"]
-    if kind not in _VOCABULARIES or not isinstance(config, dict):
-        raise ModelFileError(f"the vocabulary {str(kind)[:100]!r} is not known; known: {', '.join(_VOCABULARIES)}")
-    if isinstance(config.get("vocabulary"), str):  # which would name another file to be read
-        raise ModelFileError("the vocabulary must be a list of tokens")
-    return _VOCABULARIES[kind].from_config(config)

@@ -13,10 +13,11 @@ from pellucid.nn.layer import as_layer
 from pellucid.train.model import Model
 
 
-def part(owner: object, role: str, given: Any, outputs: int = 1) -> Model:
-    """A network of one input, called by its role unless it has a name, or made from a file's description of it.
+def part(owner: object, role: str, given: Any, outputs: int | None = 1, inputs: int | None = 1) -> Model:
+    """A network called by its role unless it has a name, or made from a file's description of it.
 
-    Raises `ArgumentError` for what is no such model, `StateError` for one that is not built.
+    It has so many inputs and outputs, `None` for any number. Raises `ArgumentError` for what is no such model,
+    `StateError` for one that is not built.
     """
     kind = type(owner).__name__
     network = as_layer(kind, given) if isinstance(given, dict) else given
@@ -24,11 +25,9 @@ def part(owner: object, role: str, given: Any, outputs: int = 1) -> Model:
         raise ArgumentError(f"{kind}: the {role} must be a model, such as Sequential([…]), got {given!r}")
     if not network.built:
         raise StateError(f"{kind}: the {role} is not built; let it begin with Input(shape=…)")
-    if (len(network.inputs), len(network.outputs)) != (1, outputs):
-        raise ArgumentError(
-            f"{kind}: the {role} must have 1 input and {outputs} output{'s' * (outputs > 1)}, "
-            f"got {len(network.inputs)} and {len(network.outputs)}"
-        )
+    for what, wanted, found in (("input", inputs, network.inputs), ("output", outputs, network.outputs)):
+        if wanted not in (None, len(found)):
+            raise ArgumentError(f"{kind}: the {role} must have {wanted} {what}{'s' * (wanted != 1)}, got {len(found)}")
     if not network.named:
         network.name = role
     return network
