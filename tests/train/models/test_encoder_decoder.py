@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from pellucid import Input, Model
-from pellucid.errors import ArgumentError, ShapeError, StateError
+from pellucid.errors import ArgumentError, LabelError, ShapeError, StateError
 from pellucid.layers import (
     GRU,
     Conv2D,
@@ -107,6 +107,15 @@ def test_it_learns_to_reverse():
         written = model.generate(x[-100:], max_length=5, num_beams=beams)
         wanted = numpy.where(y[-100:, 1:] == END, 0, y[-100:, 1:])[:, : written.shape[1]]
         assert (written == wanted).all(1).mean() > 0.9
+
+
+def test_tokens_that_are_their_own_labels_are_refused():
+    model, y = transformer(), numpy.array([[START, 4, 5, END], [START, 3, END, 0]])
+    model.compile("sgd", SparseCategoricalCrossentropy(from_logits=True))
+    for batches in (lambda x, y: (x, y), lambda x, y: ([(x, y)],)):
+        with pytest.raises(LabelError, match="would learn to copy"):
+            model.fit(*batches((ROWS[:2], y), y), verbose=0)
+    model.fit((ROWS[:2], y[:, :-1]), y[:, 1:], verbose=0)
 
 
 def test_what_is_written_follows_training_and_precision():

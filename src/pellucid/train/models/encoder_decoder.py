@@ -12,9 +12,10 @@ from pellucid.core.sources import feed
 from pellucid.core.spec import Shape, show_shape
 from pellucid.data.batches import same_rows
 from pellucid.data.sequences import pad_sequences
-from pellucid.errors import ArgumentError, ShapeError, StateError
+from pellucid.errors import ArgumentError, LabelError, ShapeError, StateError
 from pellucid.nn import arguments
 from pellucid.nn.layer import Layer
+from pellucid.train.inputs import Examples
 from pellucid.train.model import Model
 from pellucid.train.models import vocabularies
 from pellucid.train.models.beam_search import Hypothesis, beam_search
@@ -109,6 +110,18 @@ class EncoderDecoder(Model):
         written = feed(tokens.shape, tokens.dtype, "tokens")
         encoded = self.encoder(*read)
         return [*read, written], [self.decoder(written, *(encoded if isinstance(encoded, tuple) else [encoded]))]
+
+    def examples(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: dict[int, float] | None = None
+    ) -> Examples:
+        """What the user gave, as arrays that fit; raises `LabelError` for tokens that are their own labels."""
+        found = super().examples(x, y, sample_weight, class_weight)
+        if numpy.array_equal(found.inputs[-1], found.labels[0]):
+            raise LabelError(
+                "the decoder is given the very tokens that it is asked for, and would learn to copy; give it "
+                "those before them: fit((x, y[:, :-1]), y[:, 1:])"
+            )
+        return found
 
     def generate(
         self,
