@@ -103,7 +103,7 @@ def draw(model: EncoderDecoder, tokenizer: BytePairTokenizer, sentences: list[st
     english, german = ([tokenizer.decode([piece]).strip() for piece in row] for row in (source, target))
     (ax,) = plot.attention(np.mean(looks, axis=(0, 1)), queries=german, keys=english)
     ax.set(title="", xlabel="English, as it is read", ylabel="German, as it is written")
-    ax.figure.savefig("translation.png", dpi=150)
+    ax.figure.savefig("translation.png", dpi=150, bbox_inches="tight")
 
 
 if __name__ == "__main__":
