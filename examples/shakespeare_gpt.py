@@ -21,6 +21,7 @@ al., "RoFormer", 2021.
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import pellucid
 from pellucid import plot
@@ -53,6 +54,17 @@ def language_model(vocabulary: TextVectorization) -> LanguageModel:
     return LanguageModel(ids, Dense(size)(LayerNormalization()(x)), vocabulary, seed=SEED)
 
 
+def train(
+    model: LanguageModel, windows: Any, steps: int, precision: str, epochs: int = 1, validation: Any = None
+) -> None:
+    rate = pellucid.optimizers.schedules.CosineDecay(
+        0.0, decay_steps=steps * 19 // 20, alpha=0.05, warmup_target=RATE, warmup_steps=steps // 20
+    )
+    loss = pellucid.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(pellucid.optimizers.AdamW(rate, weight_decay=0.1, beta_2=0.99), loss, precision=precision)
+    model.fit(windows, epochs=epochs, steps_per_epoch=steps // epochs, validation_data=validation, verbose=2)
+
+
 def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
     steps, epochs = (60, 2) if quick else (STEPS, 12)
     text = pellucid.datasets.tiny_shakespeare()
@@ -64,13 +76,7 @@ def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
     validation = windows(vocabulary(text[border:]), LENGTH, batch_size=64)
 
     model = language_model(vocabulary)
-    rate = pellucid.optimizers.schedules.CosineDecay(
-        0.0, decay_steps=steps * 19 // 20, alpha=0.05, warmup_target=RATE, warmup_steps=steps // 20
-    )
-    loss = pellucid.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(pellucid.optimizers.AdamW(rate, weight_decay=0.1, beta_2=0.99), loss, precision=precision)
-    model.fit(training, epochs=epochs, steps_per_epoch=steps // epochs, validation_data=validation, verbose=2)
-
+    train(model, training, steps, precision, epochs, validation)
     held_out = float(model.evaluate(validation))
     print(
         f"{held_out:.3f} nats per character on the last tenth, which it has never seen; "

@@ -20,6 +20,7 @@ Sources: A. Karpathy, "The Unreasonable Effectiveness of Recurrent Neural Networ
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import pellucid
 from pellucid import plot
@@ -39,6 +40,17 @@ def language_model(vocabulary: TextVectorization) -> LanguageModel:
     return LanguageModel(ids, Dense(size)(x), vocabulary, seed=SEED)
 
 
+def train(
+    model: LanguageModel, windows: Any, steps: int, precision: str, epochs: int = 1, validation: Any = None
+) -> None:
+    rate = pellucid.optimizers.schedules.CosineDecay(
+        0.0, decay_steps=steps * 19 // 20, alpha=0.02, warmup_target=RATE, warmup_steps=steps // 20
+    )
+    loss = pellucid.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(pellucid.optimizers.Adam(rate, beta_2=0.99, clipnorm=1.0), loss, precision=precision)
+    model.fit(windows, epochs=epochs, steps_per_epoch=steps // epochs, validation_data=validation, verbose=2)
+
+
 def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
     steps, epochs = (100, 2) if quick else (STEPS, 10)
     text = pellucid.datasets.tiny_shakespeare()
@@ -50,13 +62,7 @@ def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
     validation = windows(vocabulary(text[border:]), LENGTH)
 
     model = language_model(vocabulary)
-    rate = pellucid.optimizers.schedules.CosineDecay(
-        0.0, decay_steps=steps * 19 // 20, alpha=0.02, warmup_target=RATE, warmup_steps=steps // 20
-    )
-    loss = pellucid.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(pellucid.optimizers.Adam(rate, beta_2=0.99, clipnorm=1.0), loss, precision=precision)
-    model.fit(training, epochs=epochs, steps_per_epoch=steps // epochs, validation_data=validation, verbose=2)
-
+    train(model, training, steps, precision, epochs, validation)
     held_out = float(model.evaluate(validation))
     print(
         f"{held_out:.3f} nats per character on the last tenth, which it has never seen; "
