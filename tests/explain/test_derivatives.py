@@ -291,6 +291,7 @@ LABELS = {
     "CategoricalFocalCrossentropy": "one-hot",
     "CategoricalHinge": "one-hot",
     "Dice": "yes-no",
+    "GIoULoss": "box",
     "Hinge": "yes-no",
     "KLDivergence": "one-hot",
     "MeanAbsolutePercentageError": "positive",
@@ -306,11 +307,15 @@ LABELS = {
 def test_losses(name: str) -> None:
     kind = LABELS.get(name, "number")
     last = {"class": "softmax", "one-hot": "softmax", "yes-no": "sigmoid", "positive": "softplus"}.get(kind)
-    model, x, y = chain((4,), nn.Dense(4, "tanh"), nn.Dense(3, last), loss=getattr(losses, name)())
+    units = 4 if kind == "box" else 3
+    model, x, y = chain((4,), nn.Dense(4, "tanh"), nn.Dense(units, last), loss=getattr(losses, name)())
     if kind == "class":
         y = numpy.array([2, 0, 1])
     elif kind == "one-hot":
         y = numpy.eye(3, dtype="float32")
+    elif kind == "box":
+        y[:, 2:] = y[:, :2] + abs(y[:, 2:]) + 0.5  # ends after it begins
+        model.layers[-1].bias.assign([-1.0, -1.0, 1.0, 1.0])  # boxes that meet them
     elif kind in ("yes-no", "positive"):
         y = abs(y) + 0.1 if kind == "positive" else (y > 0).astype("float32")
     check((model, x, y))
