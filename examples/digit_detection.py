@@ -52,7 +52,7 @@ def train(model: pellucid.Model, scenes: Any, epochs: int, precision: str) -> No
     targets = grid_targets(scenes.boxes, scenes.classes, GRID, CELL, num_classes=10)
     steps = epochs * -(-len(scenes.images) // BATCH)
     rate = pellucid.optimizers.schedules.CosineDecay(
-        RATE / 10, decay_steps=0.9 * steps, warmup_target=RATE, warmup_steps=steps // 10
+        0.0, decay_steps=0.9 * steps, warmup_target=RATE, warmup_steps=steps // 10
     )
     model.compile(
         pellucid.optimizers.Adam(rate),

@@ -83,7 +83,7 @@ def network(augmented: bool = True) -> pellucid.Model:
 def train(model: pellucid.Model, x: np.ndarray, y: np.ndarray, epochs: int, precision: str = "float32") -> None:
     steps = epochs * -(-len(x) // BATCH)
     rate = pellucid.optimizers.schedules.CosineDecay(
-        RATE / 10, decay_steps=0.9 * steps, warmup_target=RATE, warmup_steps=steps // 10
+        0.0, decay_steps=0.9 * steps, warmup_target=RATE, warmup_steps=steps // 10
     )
     loss = pellucid.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(pellucid.optimizers.Adam(rate), loss, metrics=["accuracy"], precision=precision)
