@@ -68,22 +68,22 @@ def start_as_keras(model: nn.Module) -> None:
 
 
 class Seen(nn.Module):
-    """In training, turns, moves and zooms each image at random, one after the other, on black ground."""
+    """In training, zooms, turns and moves each image at random, one after the other, on black ground."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return x
         n, zero = len(x), torch.zeros(len(x))
         between = lambda limit: limit * (2 * torch.rand(n) - 1)  # noqa: E731
-        turn, zoom = between(0.03) * 2 * math.pi, 1 + between(0.1)
-        cosine, sine, one = torch.cos(turn), torch.sin(turn), zero + 1
-        for entries in (
-            (cosine, sine, zero, -sine, cosine, zero),
-            (one, zero, between(2 * 0.07), zero, one, between(2 * 0.07)),  # -1…1 is the whole image
-            (zoom, zero, zero, zero, zoom, zero),
+        one, zoom, turn = zero + 1, 1 + between(0.1), between(0.03) * 2 * math.pi
+        right, down = between(2 * 0.07), between(2 * 0.07)  # -1…1 is the whole image
+        for mode, entries in (
+            ("bilinear", (zoom, zero, zero, zero, zoom, zero)),
+            ("bilinear", (turn.cos(), turn.sin(), zero, -turn.sin(), turn.cos(), zero)),
+            ("nearest", (one, zero, right, zero, one, down)),
         ):
             places = functional.affine_grid(torch.stack(entries, 1).view(n, 2, 3), list(x.shape), False)
-            x = functional.grid_sample(x, places, align_corners=False)
+            x = functional.grid_sample(x, places, mode, align_corners=False)
         return x
 
 
@@ -94,15 +94,15 @@ def mnist_convnet(
     own = recipe("mnist_convnet")
     epochs = own.EPOCHS if epochs is None else epochs
     torch.manual_seed(own.SEED)
-    block = lambda channels, filters: [  # noqa: E731
-        nn.Conv2d(channels, filters, 3, padding=1, bias=False),
-        nn.BatchNorm2d(filters, 1e-3),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-    ]
+    convolution = lambda channels, filters: [  # noqa: E731
+        nn.Conv2d(channels, filters, 3, padding=1, bias=False), nn.BatchNorm2d(filters, 1e-3), nn.ReLU(),
+    ]  # fmt: skip
     model = nn.Sequential(
-        Seen(), *block(1, 32), *block(32, 64),
-        nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 49, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, 10),
+        Seen(),
+        *convolution(1, 16), *convolution(16, 16), nn.MaxPool2d(2),
+        *convolution(16, 32), *convolution(32, 32), nn.MaxPool2d(2),
+        *convolution(32, 64), *convolution(64, 64),
+        nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 49, 10),
     ).to(memory_format=torch.channels_last)  # fmt: skip
     start_as_keras(model)
     images, unseen = (torch.from_numpy(part.astype(np.float32) / 255).permute(0, 3, 1, 2) for part in (x, test))
