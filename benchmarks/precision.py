@@ -15,7 +15,7 @@ import numpy as np
 import pellucid
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-from mnist_convnet import train
+from mnist_convnet import network, train
 
 
 def main() -> None:
@@ -24,10 +24,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     options = parser.parse_args()
     (images, labels), (test_images, test_labels) = pellucid.datasets.mnist()
-    x, test = (a[..., None].astype(np.float32) / 255 for a in (images, test_images))
+    x, test = images[..., None], test_images[..., None]
     differences = []
     for seed in range(options.seeds):
-        models = {kind: train(x, labels, options.epochs, kind, seed) for kind in ("float32", "bfloat16")}
+        models = {kind: network(seed) for kind in ("float32", "bfloat16")}
+        for kind, model in models.items():
+            train(model, x, labels, options.epochs, kind)
         right = {kind: 100 * np.mean(model.predict(test).argmax(1) == test_labels) for kind, model in models.items()}
         differences.append(right["bfloat16"] - right["float32"])
         print(f"seed {seed}: " + ", ".join(f"{kind} {share:.2f} %" for kind, share in right.items()))

@@ -64,7 +64,7 @@ def convolution(filters: int) -> list[pellucid.Layer]:
     ]
 
 
-def network() -> pellucid.Model:
+def network(seed: int = SEED) -> pellucid.Model:
     return pellucid.Sequential(
         [
             Input((28, 28, 1)),
@@ -82,8 +82,18 @@ def network() -> pellucid.Model:
             Dropout(0.3),
             Dense(10),
         ],
-        seed=SEED,
+        seed=seed,
     )
+
+
+def train(model: pellucid.Model, x: np.ndarray, y: np.ndarray, epochs: int, precision: str) -> None:
+    steps = epochs * -(-len(x) // BATCH)
+    rate = pellucid.optimizers.schedules.CosineDecay(
+        0.0, decay_steps=0.9 * steps, warmup_target=RATE, warmup_steps=steps // 10
+    )
+    loss = pellucid.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(pellucid.optimizers.Adam(rate), loss, metrics=["accuracy"], precision=precision)
+    model.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=2)
 
 
 def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
@@ -92,14 +102,7 @@ def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
     x, y, test_x = x[:rows, ..., None], y[:rows], test_x[..., None]  # one channel: grey
 
     model = network()
-    steps = epochs * -(-rows // BATCH)
-    rate = pellucid.optimizers.schedules.CosineDecay(
-        0.0, decay_steps=0.9 * steps, warmup_target=RATE, warmup_steps=steps // 10
-    )
-    loss = pellucid.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(pellucid.optimizers.Adam(rate), loss, metrics=["accuracy"], precision=precision)
-    model.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=2)
-
+    train(model, x, y, epochs, precision)
     scores = model.predict(test_x)
     guesses = scores.argmax(axis=1)
     accuracy = float((guesses == test_y).mean())
