@@ -10,7 +10,7 @@ Scenes are composed of MNIST's digits, one to four in each and 14 to 32 pixels l
 Mean average precision counts what was found and what was made up: 1 is perfect. A box is right when it and the true one
 share at least half of what they cover together.
 
-    python examples/digit_detection.py              8 epochs; about TIME on two cores
+    python examples/digit_detection.py              8 epochs; a minute or two on two cores
     python examples/digit_detection.py --quick      4 epochs of 4,000 scenes, to see it run
 
 Sources: Tian et al., "FCOS: Fully Convolutional One-Stage Object Detection", 2019; Lin et al., "Focal Loss for Dense
