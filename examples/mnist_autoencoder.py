@@ -8,7 +8,7 @@ encoder and decoder can do, and what a deep one has to beat. With a code of two 
 Data: MNIST, 60,000 images to train on and 10,000 never seen, on which errors are measured; seed 0. The error is the
 mean of the squared differences of all pixels, which go from 0 (black) to 1 (white).
 
-    python examples/mnist_autoencoder.py                  about 2 minutes on two cores
+    python examples/mnist_autoencoder.py                  about a minute on two cores
     python examples/mnist_autoencoder.py --quick          12,000 images, 12 epochs: under a minute, to see it run
 
 Source: G. Hinton, R. Salakhutdinov, "Reducing the dimensionality of data with neural networks", Science 313, 2006.
@@ -64,7 +64,7 @@ class PCA:
 
 
 def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
-    rows, epochs = (12_000, 12) if quick else (60_000, 20)
+    rows, epochs = (12_000, 12) if quick else (60_000, 10)
     (images, _), (test_images, labels) = pellucid.datasets.mnist()
     x, test = (part.astype(np.float32) / 255 for part in (images[:rows], test_images))
 
