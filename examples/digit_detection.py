@@ -20,7 +20,6 @@ Object Detection", 2017; Rezatofighi et al., "Generalized Intersection over Unio
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import numpy as np
 
@@ -48,7 +47,7 @@ def network(width: int = 16) -> pellucid.Model:
     return pellucid.Model(image, [classes, BoxesFromDistances(CELL, name="boxes")(distances)], seed=SEED)
 
 
-def train(model: pellucid.Model, scenes: Any, epochs: int, precision: str) -> None:
+def train(model: pellucid.Model, scenes: pellucid.datasets.Scenes, epochs: int, precision: str) -> None:
     targets = grid_targets(scenes.boxes, scenes.classes, GRID, CELL, num_classes=10)
     steps = epochs * -(-len(scenes.images) // BATCH)
     rate = pellucid.optimizers.schedules.CosineDecay(
