@@ -124,3 +124,12 @@ def test_cut_at_the_longest():
     ((hypothesis,),) = beam_search(Table(by_hand, 1, 1), 1, START, END, 1, 1)
     assert hypothesis.tokens.tolist() == [2]
     assert math.exp(hypothesis.log_probability) == pytest.approx(0.6)
+
+
+def test_what_is_never_written():
+    """Without A: B then end, and B, B, end, of 0.4·0.05."""
+    best, second = beam_search(Table(by_hand, 1, 2), 1, START, END, 5, 2, 0.0, unwritten=[2])[0]
+    assert [best.tokens.tolist(), second.tokens.tolist()] == [[3], [3, 3]]
+    assert math.exp(second.log_probability) == pytest.approx(
+        0.4 * 0.05
+    )  # the network's own, though others are left out

@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from pellucid import Input, Model
-from pellucid.errors import ArgumentError, LabelError, ShapeError, StateError
+from pellucid.errors import ArgumentError, DataError, LabelError, ShapeError, StateError
 from pellucid.layers import (
     GRU,
     Conv2D,
@@ -64,7 +64,9 @@ def test_greedy_takes_what_the_whole_network_finds_most_likely(make):
         tokens = [START]
         while len(tokens) < 6 and tokens[-1] != END:
             padded = numpy.pad(tokens, (0, 5 - len(tokens)))
-            tokens.append(int(probabilities(model, row, padded)[len(tokens) - 1].argmax()))
+            table = probabilities(model, row, padded)[len(tokens) - 1]
+            table[[0, START]] = -numpy.inf  # which are never written
+            tokens.append(int(table.argmax()))
         tokens = [token for token in tokens[1:] if token != END]
         assert found.tolist() == tokens + [0] * (len(found) - len(tokens))
 
@@ -151,6 +153,10 @@ def test_vocabularies(tmp_path):
         tokens = plain.generate([[7, 2, 0], [6, 3, 4]], 5, 2)
         assert one.write(["The DOG", "old cat man"], 5, 2) == german.decode(tokens)
         assert (one.generate(["the dog", "old cat man"], 5, 2) == tokens).all()
+    biased = [*model.decoder.get_weights()[:-1], numpy.full(WORDS, 0.0)]
+    biased[-1][:3] = 100, 200, 50  # padding and the unknown word, which here starts, before the end
+    model.decoder.set_weights(biased)
+    assert model.write(["the dog"], 5) == [""]
     with pytest.raises(StateError, match="no vocabulary; give it vocabulary="):
         plain.write(ROWS, 5)
     with pytest.raises(StateError, match="no vocabulary of what it reads"):
@@ -192,6 +198,8 @@ def test_what_does_not_fit():
         model.generate(ROWS)
     with pytest.raises(ArgumentError, match="num_beams must be"):
         model.generate(ROWS, 5, num_beams=0)
+    with pytest.raises(DataError):
+        model.generate(ROWS[:0], 5)
     with pytest.raises(ShapeError, match="input"):
         model.generate(numpy.ones((2, 3, 4)), 5)
     assert captioner().generate(IMAGES).shape[1] <= 5  # as long as the decoder's input

@@ -5,6 +5,7 @@ With one beam it is greedy search: the most likely token at every place, and no 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -37,12 +38,14 @@ def beam_search(
     max_length: int,
     num_beams: int = 1,
     length_penalty: float = 0.6,
+    unwritten: Sequence[int] = (),
 ) -> list[list[Hypothesis]]:
     """For each of `rows` sequences, the `num_beams` hypotheses that it found, best first.
 
     `next_token` has the memory of rows·num_beams sequences, those of one row side by side. At each place every beam is
     tried with every token. Of the `num_beams` most likely, those that end are set aside; the most likely others go on.
-    A row is done with `num_beams` hypotheses set aside, or at `max_length` tokens.
+    A row is done with `num_beams` hypotheses set aside, or at `max_length` tokens. Tokens that are `unwritten`, such as
+    padding, are never tried.
 
     Formula: score = ln P / ((5 + length)/6)^length_penalty, as sums of logarithms only fall, which favours short
     sequences; `length` counts the end token. Sources: Wu et al., "Google's Neural Machine Translation System", 2016;
@@ -61,6 +64,7 @@ def beam_search(
 
     for length in range(1, max_length + 1):
         scores = log_softmax(next_token(tokens)).reshape(rows, num_beams, -1)
+        scores[:, :, list(unwritten)] = -numpy.inf
         vocabulary = scores.shape[2]
         tried = (totals[:, :, None] + scores).reshape(rows, -1)
         best = _largest(tried, min(2 * num_beams, tried.shape[1]))

@@ -12,6 +12,7 @@ from pellucid.core.sources import feed
 from pellucid.core.spec import Shape, show_shape
 from pellucid.data.batches import same_rows
 from pellucid.data.sequences import pad_sequences
+from pellucid.data.text import UNKNOWN
 from pellucid.errors import ArgumentError, LabelError, ShapeError, StateError
 from pellucid.nn import arguments
 from pellucid.nn.layer import Layer
@@ -164,8 +165,9 @@ class EncoderDecoder(Model):
 
         `x` is what the encoder reads: an array, a list of arrays, or a list of texts. A sequence has at most
         `max_length` tokens, by default as many as the decoder's input is long; see `beam_search` for `length_penalty`.
-        Each token costs one step of the decoder, for `batch_size` examples at a time. Raises `ArgumentError` for
-        options out of range, `StateError` for texts without a `source_vocabulary`.
+        Padding, the start and the unknown token are never written. Each token costs one step of the decoder, for
+        `batch_size` examples at a time. Raises `ArgumentError` for options out of range, `StateError` for texts
+        without a `source_vocabulary`.
         """
         own = self.inputs[-1].shape[1]
         if max_length is None and own is None:
@@ -177,12 +179,15 @@ class EncoderDecoder(Model):
         rows = same_rows({"features": arrays})
         size = min(arguments.whole("generate", "batch_size", batch_size), rows)
         next_token = self._next_token([(None, *array.shape[1:]) for array in arrays], longest)
+        unwritten = [0, self.start_token]
+        if UNKNOWN in (words := self.vocabulary.get_vocabulary() if self.vocabulary else []):
+            unwritten.append(words.index(UNKNOWN))
         found: list[list[Hypothesis]] = []
         for first in range(0, rows, size):
             chosen = numpy.arange(first, first + size).clip(max=rows - 1)  # one program serves the last batch too
             parts = [array[chosen.repeat(beams)] for array in arrays]
             next_token.start(size * beams, **dict(zip(self.encoder.input_names, parts, strict=True)))
-            found += beam_search(next_token, size, self.start_token, self.end_token, longest, beams, penalty)
+            found += beam_search(next_token, size, self.start_token, self.end_token, longest, beams, penalty, unwritten)
         return found[:rows]
 
     def _tokens(self, texts: list[str]) -> numpy.ndarray:
