@@ -1,6 +1,6 @@
 """Praise or blame? Three kinds of networks read one-sentence film reviews: a convolution, an LSTM and a Transformer.
 
-All three begin and end alike. Each word becomes 64 learned numbers; while training, two words of five are left out at
+All three begin and end alike. Each word becomes 64 learned numbers; while training, every second word is left out at
 random, so that no verdict rests on a single one. Then the kinds differ: a convolution sees one, two and three words at
 a time, an LSTM reads from both ends and remembers, and attention lets each word look at all others. The average over
 the sentence decides. No numbers learned elsewhere come in.
@@ -26,7 +26,7 @@ import pellucid
 from pellucid import layers
 
 KINDS = ("convolution", "LSTM", "Transformer")
-LENGTH, WIDTH, EPOCHS, BATCH, RATE, PARTS = 40, 64, 6, 64, 1e-3, 10
+LENGTH, WIDTH, EPOCHS, BATCH, RATE, PARTS = 40, 64, 5, 64, 1e-3, 10
 KIM = 0.761  # of unseen sentences right: the convolutional network without pretrained words, "CNN-rand"
 REVIEW = "a gorgeous , witty film that is never dull and not once too long"
 
@@ -34,15 +34,17 @@ REVIEW = "a gorgeous , witty film that is never dull and not once too long"
 def network(kind: str, vocabulary: int, seed: int) -> pellucid.Model:
     ids = layers.Input((LENGTH,), dtype="int32")
     masked = kind != "convolution"  # which knows no masks: to it, padding is a word like others
-    x = layers.Embedding(vocabulary, WIDTH, mask_zero=masked)(ids)
-    x = layers.Dropout(0.4, noise_shape=(None, None, 1))(x)  # whole words
+    if kind == "Transformer":
+        x = layers.TokenAndPositionEmbedding(vocabulary, LENGTH, WIDTH, mask_zero=True)(ids)  # attention knows no order
+    else:
+        x = layers.Embedding(vocabulary, WIDTH, mask_zero=masked)(ids)
+    x = layers.Dropout(0.5, noise_shape=(None, None, 1))(x)  # whole words
     if kind == "convolution":
         x = layers.Concatenate()([layers.Conv1D(100, n, padding="same", activation="relu")(x) for n in (1, 2, 3)])
     elif kind == "LSTM":
         x = layers.Bidirectional(layers.LSTM(32, return_sequences=True))(x)
     else:
-        x = layers.TransformerEncoder(2 * WIDTH, num_heads=4, dropout=0.1, normalize_first=True, rotary=True)(x)
-        x = layers.LayerNormalization()(x)
+        x = layers.TransformerEncoder(2 * WIDTH, num_heads=4, dropout=0.1, normalize_first=True)(x)
     x = layers.Dropout(0.5)(layers.GlobalAveragePooling1D()(x))
     return pellucid.Model(ids, layers.Dense(1, activation="sigmoid", name="praise")(x), seed=seed)
 
