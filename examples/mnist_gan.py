@@ -10,7 +10,7 @@ Data: MNIST, the 60,000 training images; seed 0. Judged by a classifier that is 
 images with their labels: the share of 10,000 drawn digits that it recognises with a confidence of at least 0.8, the
 share of each digit, and the Fréchet distance of its 128 features of drawn digits from those of unseen real ones.
 
-    python examples/mnist_gan.py                          about 5 minutes on two cores
+    python examples/mnist_gan.py                          about 10 minutes on two cores
     python examples/mnist_gan.py --quick                  6,000 images, 4 epochs: under a minute, to see it run
 
 Source: I. Goodfellow et al., "Generative adversarial nets", NIPS 2014; networks after A. Radford, L. Metz, S. Chintala,
@@ -80,7 +80,7 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
-    rows, epochs = (6_000, 4) if quick else (60_000, 30)
+    rows, epochs = (6_000, 4) if quick else (60_000, 60)
     (images, labels), (test_images, test_labels) = pellucid.datasets.mnist()
     x, test = (part[..., None].astype(np.float32) / 255 for part in (images, test_images))
 

@@ -115,5 +115,7 @@ def test_what_does_not_fit_is_refused() -> None:
         gan().compile(rate, rate)
     with pytest.raises(StateError, match=r"gan\.compile"):
         gan().fit(REAL, verbose=0)
+    with pytest.raises(StateError, match=r"gan\.compile"):
+        gan().fit(iter([REAL]), verbose=0)
     with pytest.raises(ShapeError, match="3"):
         compiled().fit(numpy.ones((8, 3)), verbose=0)

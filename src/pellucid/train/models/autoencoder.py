@@ -22,7 +22,8 @@ class Autoencoder(Model):
 
     `encoder` and `decoder` are built models of one input, the first with one output that the second takes.
     `fit`, `evaluate` and `validation_data` need no labels: an example is its own. Labels that are given are what it is
-    to be restored to, such as the clean images of noisy ones. `predict` restores; `explain_step(x, x)` opens a step.
+    to be restored to, such as the clean images of noisy ones; an iterable gives batches (x, x). `predict` restores;
+    `explain_step(x, x)` opens a step.
     `seed` fixes the order of examples; the weights are fixed by the seeds of the networks.
     Raises `ArgumentError` for what is no such model, `ShapeError` where the two do not fit each other.
     Source: Rumelhart, Hinton & Williams, "Learning internal representations by error propagation", 1986.

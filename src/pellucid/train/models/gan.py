@@ -59,6 +59,7 @@ class GAN(Trainer):
         self.seed = int(initializers.next_seed() >> 1) if seed is None else arguments.whole("GAN", "seed", seed, 0)
         self.loss: Loss | None = None
         self.history = None
+        self.epochs_trained = self.steps_trained = 0
 
     def compile(
         self,
