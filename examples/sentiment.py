@@ -9,7 +9,7 @@ Data: 10,662 sentences (Pang and Lee 2005), half of them praise. Ten-fold: the s
 ten parts in turn, and each part is judged by networks trained on the other nine, words counted there too. Seeds are 0
 to 9, the numbers of the parts. Sizes and epochs were chosen by such figures, which flatters them by some tenths of 1 %.
 
-    python examples/sentiment.py                ten parts, three networks each; three minutes on two cores
+    python examples/sentiment.py                ten parts, three networks each; about three minutes on two cores
     python examples/sentiment.py --quick        one part, two epochs, to see it run
 
 Source of the task's form and of the reference: Y. Kim, Convolutional Neural Networks for Sentence Classification, 2014.
@@ -28,7 +28,7 @@ from pellucid import layers
 EPOCHS = {"convolution": 6, "LSTM": 4, "Transformer": 5}
 LENGTH, WIDTH, BATCH, RATE, PARTS = 40, 64, 64, 1e-3, 10
 KIM = 0.761  # of unseen sentences right: the convolutional network without pretrained words, "CNN-rand"
-REVIEW = "a gorgeous , witty film that is never dull and not once too long"
+REVIEW = "too long and at times dull , but a gorgeous , moving film with a wonderful cast"
 
 
 def network(kind: str, vocabulary: int, seed: int) -> pellucid.Model:
@@ -99,7 +99,7 @@ def draw(right: dict[str, list[float]], models: dict[str, pellucid.Model], words
     bars.set(
         xlim=(0.5, 0.85), yticks=[], xlabel="unseen sentences judged rightly (a dot for each part; 0.5 is guessing)"
     )
-    bars.legend(loc="upper right")
+    bars.legend(loc="center right")
     bars.invert_yaxis()
     for ax, (kind, model) in zip(texts, models.items(), strict=True):
         why = model.why(words([REVIEW]), vocabulary=words.get_vocabulary())
