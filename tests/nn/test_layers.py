@@ -163,6 +163,7 @@ def test_every_layer_is_tried() -> None:
     tried |= {"TokenAndPositionEmbedding", "TransformerDecoder", "TransformerEncoder"}
     tried |= {"RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom"}  # in test_augmentation.py
     tried |= {"Sampling"}  # in train/models/test_vae.py
+    tried |= {"BoxesFromDistances"}  # in test_detection.py
     second = {name for name in layers.__all__ if "Pool" in name and "Pooling" not in name}  # of the same classes
     tried |= {"Bidirectional", "GRU", "GRUCell", "LSTM", "LSTMCell", "RNN"}  # in test_recurrent.py
     tried |= {"SimpleRNN", "SimpleRNNCell", "StackedRNNCells", "TimeDistributed"}

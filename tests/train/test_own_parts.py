@@ -89,12 +89,12 @@ def test_every_executor_trains_alike(other: str) -> None:
 def test_random_numbers_in_prediction(tmp_path: Path) -> None:
     """As a variational autoencoder draws them: x ~ N(mean, deviation²), whether it trains or not."""
 
-    class Sampling(Layer):
+    class Drawing(Layer):
         def call(self, mean: Any, deviation: Any) -> Any:
             return mean + deviation * pellucid.random.normal(mean.shape)
 
     mean, deviation = Input((2,)), Input((2,))
-    model = Model([mean, deviation], Sampling()(mean, deviation), seed=1)
+    model = Model([mean, deviation], Drawing()(mean, deviation), seed=1)
     drawn = model.predict([numpy.full((2000, 2), 3.0), numpy.full((2000, 2), 0.5)])
     numpy.testing.assert_allclose([drawn.mean(), drawn.std()], [3.0, 0.5], atol=0.05)
     assert model.predict([numpy.full((5, 2), 3.0), numpy.zeros((5, 2))]) == pytest.approx(3.0)

@@ -119,9 +119,12 @@ def test_every_optimizer(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_every_loss(name: str, tmp_path: Path) -> None:
-    model = pl.Sequential([Dense(2, activation="softmax", input_shape=(3,))], seed=1)
+    units = 4 if "IoU" in name else 2
+    model = pl.Sequential([Dense(units, activation="softmax", input_shape=(3,))], seed=1)
     model.compile("sgd", LOSSES[name](), metrics=["mae"] if "Sparse" not in name else [])
     y = np.arange(30) % 2 if "Sparse" in name else np.eye(2)[np.arange(30) % 2]
+    if units == 4:  # boxes: left and top, then right and bottom
+        y = np.concatenate([y, y + 1], axis=1)
     model.save(tmp_path / "m.safetensors")
     again = load_model(tmp_path / "m.safetensors")
     assert again.evaluate(X, y) == model.evaluate(X, y)
