@@ -149,8 +149,13 @@ def _keep_picture(drawn: Path) -> None:
 
 
 def _commit() -> str:
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    """The commit that ran, marked where what runs has been changed since; results of ours are no such change."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False).stdout
+
+    changed = git("status", "--porcelain", "--", "src", "native", "examples")
+    return (git("rev-parse", "--short", "HEAD").strip() or "unknown") + ("-dirty" if changed else "")
 
 
 def results() -> dict[str, Run]:

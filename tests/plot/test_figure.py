@@ -46,6 +46,13 @@ except pellucid.errors.ArgumentError as error:
     assert "pip install 'pellucid[plot]'" in run(script)
 
 
+def test_axes_in_a_part_of_a_figure_are_drawn_into(pyplot: Any) -> None:
+    left, _ = pyplot.figure(figsize=(8, 3)).subfigures(1, 2)
+    ax = left.subplots()
+    assert plot.residuals([1.0, 2.0, 4.0], [1.1, 1.9, 4.2], ax=ax) is ax
+    assert "\n" in ax.get_title("left")  # the title knows how narrow it is
+
+
 def test_axes_that_are_given_are_drawn_into(pyplot: Any) -> None:
     _, ax = pyplot.subplots()
     before = len(pyplot.get_fignums())

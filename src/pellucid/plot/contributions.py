@@ -13,7 +13,7 @@ from pellucid.explain.numbers import number
 from pellucid.explain.pixels import overlay
 from pellucid.explain.why import Share, Why, visible
 from pellucid.explain.why_text import largest, rounded, signed
-from pellucid.plot.figure import BLUE, GREY, ORANGE, Axes, axes, bare, dress, styled
+from pellucid.plot.figure import BLUE, GREY, ORANGE, Axes, axes, bare, dress, styled, width_of
 from pellucid.plot.inputs import need
 
 _SHOWN = 14
@@ -88,7 +88,7 @@ def words(why: Why, ax: Axes | None = None, input: str | None = None) -> Axes:
     ax.set_title(f"{why.what}: {rounded(why.prediction)}", loc="left")
     most = float(numpy.abs(share.contributions).max()) or 1.0
     points = 72 / ax.figure.dpi  # of a pixel
-    room = ax.get_position(original=True).width * ax.figure.get_figwidth() * 72
+    room = width_of(ax)
     x, y = _INDENT, _LINE / 2
     for label, value in zip(share.labels, share.contributions.ravel().tolist(), strict=True):
         if not label:  # padding

@@ -116,8 +116,14 @@ def dress(ax: Axes, title: str = "", x: str = "", y: str = "", lines: str = "y",
 
 def _wrapped(title: str, ax: Axes, size: float) -> str:
     """A title in as many lines as it needs above its axes; a bold letter is about 0.6 of its size wide."""
-    width = 1.12 * ax.get_position(original=True).width * ax.figure.get_figwidth() * 72
+    width = 1.12 * width_of(ax)
     return fill(title, max(int(width / (0.6 * size)), 16))
+
+
+def width_of(ax: Axes) -> float:
+    """How wide axes are, in points; they may stand in a part of a figure."""
+    pixels = ax.get_position(original=True).width * ax.figure.bbox.width
+    return float(pixels * 72 / ax.figure.dpi)
 
 
 def logarithmic(axis: Any, ticks: int = 9) -> None:
