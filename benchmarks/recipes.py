@@ -172,7 +172,7 @@ def summary(known: Mapping[str, Run]) -> str:
         for place, (figure, bar) in enumerate(recipe.bars.items()):
             value = found.figures[figure] if found else None
             rows.append([
-                *((f"[{name}](#{name.replace('_', '-')})", recipe.network, recipe.job) if not place else ("", "", "")),
+                *((f"[{name}](#{name})", recipe.network, recipe.job) if not place else ("", "", "")),
                 figure.replace("_", " "), str(bar), bar.show(value) if value is not None else "not run",
                 "" if value is None else "met" if bar.met(value) else "**missed**",
                 *((recipe.precision, _time(found.seconds), f"{found.bytes / 2**20:,.0f}", found.date, found.commit)
