@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import runpy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -64,6 +64,37 @@ def start_as_keras(model: nn.Module) -> None:
                 module.bias_ih_l0[module.hidden_size : 2 * module.hidden_size] = 1.0  # the forget gate is open at first
 
 
+def classify(
+    model: nn.Module,
+    x: np.ndarray,
+    y: np.ndarray,
+    test: np.ndarray,
+    epochs: int,
+    batch: int,
+    rate: Callable[[int, int], float],
+    precision: str,
+) -> np.ndarray:
+    """Train on images [n, height, width, 1] by Adam at the rate of each step of so many; the logits for the test's."""
+    start_as_keras(model)
+    images, unseen = (torch.from_numpy(np.ascontiguousarray(part)).permute(0, 3, 1, 2) for part in (x, test))
+    labels = torch.from_numpy(y.astype(np.int64))
+    optimizer = torch.optim.Adam(model.parameters(), eps=1e-7, fused=True)
+    step, steps = 0, epochs * -(-len(images) // batch)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(images)).split(batch):
+            set_rate(optimizer, rate(step, steps))
+            optimizer.zero_grad()
+            with computing(precision):
+                loss = functional.cross_entropy(model(images[rows]).float(), labels[rows])
+            loss.backward()
+            optimizer.step()
+            step += 1
+    model.eval()
+    with torch.inference_mode(), computing(precision):
+        logits: np.ndarray = torch.cat([model(part).float() for part in unseen.split(1000)]).numpy()
+    return logits
+
+
 # Digits
 
 
@@ -104,24 +135,9 @@ def mnist_convnet(
         *convolution(32, 64), *convolution(64, 64),
         nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 49, 10),
     ).to(memory_format=torch.channels_last)  # fmt: skip
-    start_as_keras(model)
-    images, unseen = (torch.from_numpy(part.astype(np.float32) / 255).permute(0, 3, 1, 2) for part in (x, test))
-    labels = torch.from_numpy(y.astype(np.int64))
-    optimizer = torch.optim.Adam(model.parameters(), own.RATE, eps=1e-7, fused=True)
-    step, steps = 0, epochs * -(-len(images) // own.BATCH)
-    for _ in range(epochs):
-        for rows in torch.randperm(len(images)).split(own.BATCH):
-            set_rate(optimizer, half_cosine(step, 0.9 * steps, own.RATE, 0.0, steps // 10))
-            optimizer.zero_grad()
-            with computing(precision):
-                loss = functional.cross_entropy(model(images[rows]).float(), labels[rows])
-            loss.backward()
-            optimizer.step()
-            step += 1
-    model.eval()
-    with torch.inference_mode(), computing(precision):
-        logits: np.ndarray = torch.cat([model(part).float() for part in unseen.split(1000)]).numpy()
-    return logits
+    rate = lambda step, steps: half_cosine(step, 0.9 * steps, own.RATE, 0.0, steps // 10)  # noqa: E731
+    x, test = (part.astype(np.float32) / 255 for part in (x, test))
+    return classify(model, x, y, test, epochs, own.BATCH, rate, precision)
 
 
 # Spoken digits
@@ -156,24 +172,8 @@ def spoken_digits(
         nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * (own.PITCHES // 8) * (own.MOMENTS // 8), 10),
     ).to(memory_format=torch.channels_last)  # fmt: skip
-    start_as_keras(model)
-    images, unseen = (torch.from_numpy(np.ascontiguousarray(part)).permute(0, 3, 1, 2) for part in (x, test))
-    labels = torch.from_numpy(y).long()
-    optimizer = torch.optim.Adam(model.parameters(), own.RATE, eps=1e-7, fused=True)
-    step, steps = 0, epochs * -(-len(images) // own.BATCH)
-    for _ in range(epochs):
-        for rows in torch.randperm(len(images)).split(own.BATCH):
-            set_rate(optimizer, half_cosine(step, steps, own.RATE))
-            optimizer.zero_grad()
-            with computing(precision):
-                loss = functional.cross_entropy(model(images[rows]).float(), labels[rows])
-            loss.backward()
-            optimizer.step()
-            step += 1
-    model.eval()
-    with torch.inference_mode(), computing(precision):
-        logits: np.ndarray = model(unseen).float().numpy()
-    return logits
+    rate = lambda step, steps: half_cosine(step, steps, own.RATE)  # noqa: E731
+    return classify(model, x, y, test, epochs, own.BATCH, rate, precision)
 
 
 # Shakespeare

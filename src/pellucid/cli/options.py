@@ -58,10 +58,11 @@ def load_any(path: Path) -> TableModel | Model:
     """The table model of a file, or the network of one that holds no table's columns."""
     from pellucid.train.model import Model
     from pellucid.train.saving import read_model
+    from pellucid.train.tabular import TableModel
 
     network, extra = read_model(path)
     if isinstance(extra, dict) and "table" in extra:
-        return load(path)
+        return TableModel.of_file(path, network, extra)
     if not isinstance(network, Model):
         raise click.UsageError(f"{path.name} holds a GAN; open its networks in Python: load_model(…).generator")
     return network

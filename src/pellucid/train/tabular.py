@@ -292,7 +292,11 @@ class TableModel(TableGlass):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TableModel:
         """The table model of a file; raises `ModelFileError` for anything else."""
-        model, extra = read_model(Path(path))
+        return cls.of_file(path, *read_model(Path(path)))
+
+    @classmethod
+    def of_file(cls, path: str | os.PathLike[str], model: object, extra: object) -> TableModel:
+        """The table model of what was read from a file; raises `ModelFileError` for anything else."""
         if not isinstance(model, Model) or not isinstance(extra, dict) or "table" not in extra:
             raise ModelFileError(
                 f"{path} holds a network without a table's columns; load it with pellucid.models.load_model, "

@@ -15,7 +15,7 @@ from pellucid.nn import arguments
 from pellucid.nn.losses import checks
 from pellucid.nn.losses.base import EPSILON, matched
 from pellucid.nn.losses.origin import sigmoid_logits, softmax_logits
-from pellucid.nn.losses.probability import Crossentropy, named
+from pellucid.nn.losses.probability import CategoricalCrossentropy, Crossentropy, named
 from pellucid.ops import clip, expm1, log, log_softmax, maximum, mean, power, sigmoid, softplus, sum
 
 _TINY = 1e-30
@@ -147,7 +147,7 @@ class BinaryFocalCrossentropy(Crossentropy):
                            "classes use categorical_focal_crossentropy with one-hot labels and softmax")  # fmt: skip
 
 
-class CategoricalFocalCrossentropy(Crossentropy):
+class CategoricalFocalCrossentropy(CategoricalCrossentropy):
     """-Σ α·(1 - ŷ)^γ·y·ln ŷ: as `CategoricalCrossentropy`, with less weight on answers that are right already.
 
     `alpha`: one weight for all classes. Lin et al. 2017.
@@ -174,7 +174,3 @@ class CategoricalFocalCrossentropy(Crossentropy):
         return categorical_focal_crossentropy(
             y_true, y_pred, self.alpha, self.gamma, self.from_logits, self.label_smoothing, self.axis
         )
-
-    def check_fit(self, labels: numpy.ndarray, output: Tensor, where: str) -> None:
-        checks.check_probabilities(output, where, self.from_logits, "softmax")
-        checks.check_one_hot(labels, output, where, sparse="sparse_categorical_crossentropy", axis=self.axis)

@@ -12,7 +12,6 @@ from pellucid.core.sources import feed
 from pellucid.core.spec import Shape, show_shape
 from pellucid.data.batches import same_rows
 from pellucid.data.sequences import pad_sequences
-from pellucid.data.text import UNKNOWN
 from pellucid.errors import ArgumentError, LabelError, ShapeError, StateError
 from pellucid.nn import arguments
 from pellucid.nn.layer import Layer
@@ -179,9 +178,7 @@ class EncoderDecoder(Model):
         rows = same_rows({"features": arrays})
         size = min(arguments.whole("generate", "batch_size", batch_size), rows)
         next_token = self._next_token([(None, *array.shape[1:]) for array in arrays], longest)
-        unwritten = [0, self.start_token]
-        if UNKNOWN in (words := self.vocabulary.get_vocabulary() if self.vocabulary else []):
-            unwritten.append(words.index(UNKNOWN))
+        unwritten = [self.start_token, *([0] if self.vocabulary is None else vocabularies.unwritten(self.vocabulary))]
         found: list[list[Hypothesis]] = []
         for first in range(0, rows, size):
             chosen = numpy.arange(first, first + size).clip(max=rows - 1)  # one program serves the last batch too

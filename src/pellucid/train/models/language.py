@@ -8,7 +8,6 @@ from typing import Any
 import numpy
 
 from pellucid.core.graph import Tensor
-from pellucid.data.text import UNKNOWN
 from pellucid.errors import ArgumentError, ShapeError
 from pellucid.nn import arguments, initializers
 from pellucid.nn.description import connect
@@ -70,16 +69,16 @@ class LanguageModel(Model):
         if stop is not None and not (isinstance(stop, str) and stop):
             raise ArgumentError(f"generate: stop must be a text, got {stop!r}")
         random = numpy.random.default_rng(initializers.next_seed() if chosen is None else chosen)
-        unwanted = [i for i, token in enumerate(self.vocabulary.get_vocabulary()) if i == 0 or token == UNKNOWN]
+        unwritten = vocabularies.unwritten(self.vocabulary)
         reading, given = _Reading(self._next_token(len(tokens) + count)), len(tokens)
-        for token in tokens:
-            scores = reading(token)
+        for token in tokens[:-1]:
+            reading(token)
         for _ in range(count):
-            scores[:, unwanted] = -numpy.inf
+            scores = reading(tokens[-1])
+            scores[:, unwritten] = -numpy.inf
             tokens.append(int(draw(scores, random, temperature, top_k)[0]))
             if stop is not None and stop in (written := self._text(tokens[given:])):
                 return self._text(tokens[:given]) + written[: written.index(stop)]
-            scores = reading(tokens[-1])
         return self._text(tokens)
 
     def likelihoods(self, text: str) -> numpy.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.data.bytepair import BytePairTokenizer
-from pellucid.data.text import TextVectorization
+from pellucid.data.text import UNKNOWN, TextVectorization
 from pellucid.errors import ArgumentError, ModelFileError
 
 Vocabulary = TextVectorization | BytePairTokenizer
@@ -20,6 +20,11 @@ def checked(owner: str, value: Any) -> Vocabulary:
     if isinstance(value, TextVectorization) and value.output_mode != "int":
         raise ArgumentError(f'{owner}: the vocabulary needs output_mode="int", got {value.output_mode!r}')
     return value
+
+
+def unwritten(vocabulary: Vocabulary) -> list[int]:
+    """The tokens that are never written: padding, and the unknown one where there is one."""
+    return [i for i, token in enumerate(vocabulary.get_vocabulary()) if i == 0 or token == UNKNOWN]
 
 
 def describe(vocabulary: Vocabulary) -> dict[str, Any]:
