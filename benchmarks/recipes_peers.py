@@ -5,8 +5,8 @@
     python benchmarks/recipes_peers.py --share 0.1                           a tenth of the training, for times alone
 
 Both engines train on the same examples from the same kind of first weights, in processes of their own and in turn, with
-as many threads; the seconds are those of training alone. bfloat16 is beside PyTorch's bfloat16 and float32, whichever
-is faster.
+as many threads; the seconds are those of training alone. Times as fast: as PyTorch in float32 and, of bfloat16, in
+bfloat16 too; the lower counts.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from report import table
 
 HERE = Path(__file__).resolve().parent
 BARS = {"float32": 1.5, "bfloat16": 3.0}  # times as fast as PyTorch
+HEADER = ["recipe", "trained", "precision", "Pellucid", "PyTorch", "seconds", "of PyTorch", "times as fast", "bar", ""]
 
 Trained = tuple[float, float]  # the figure on unseen data, and the seconds of training
 
@@ -118,26 +119,32 @@ def one(name: str, engine: str, precision: str, share: float) -> None:
     os.write(result, json.dumps([figure, seconds]).encode())
 
 
-def compare(name: str, precision: str, options: argparse.Namespace) -> list[str]:
-    """The row of a table: both engines one after the other, each as often as `rounds` says; medians."""
+def compare(name: str, options: argparse.Namespace) -> list[list[str]]:
+    """The rows of a table: every engine and precision once in each round; medians."""
+    precisions = [options.precision] if options.precision else list(BARS)
+    torch = list(dict.fromkeys(["float32", *precisions]))
     found: dict[tuple[str, str], list[Trained]] = {}
-    rivals = [
-        ("pellucid", precision),
-        ("torch", precision),
-        *([("torch", "float32")] if precision != "float32" else []),
-    ]
     for _ in range(options.rounds):
-        for engine, kind in rivals:
+        for engine, kind in [*(("pellucid", one) for one in precisions), *(("torch", one) for one in torch)]:
             arguments = [name, "--engine", engine, "--precision", kind, "--share", str(options.share)]
             command = [sys.executable, str(HERE / "recipes_peers.py"), *arguments]
             done = subprocess.run(command, env=environment(options.threads), check=True, stdout=subprocess.PIPE)
             found.setdefault((engine, kind), []).append(tuple(json.loads(done.stdout)))
-    figures, seconds = ({key: np.median(runs, axis=0)[i] for key, runs in found.items()} for i in (0, 1))
-    ours, fastest = ("pellucid", precision), min(rivals[1:], key=seconds.__getitem__)
-    ratio = seconds[fastest] / seconds[ours]
-    verdict = "met" if ratio >= BARS[precision] else "**missed**"
-    return [name, precision, f"{figures[ours]:.4f}", f"{figures[fastest]:.4f}", f"{seconds[ours]:.1f} s",
-            f"{seconds[fastest]:.1f} s ({fastest[1]})", f"{ratio:.2f}", f"≥ {BARS[precision]:g}", verdict]  # fmt: skip
+    figures, seconds = ({key: float(np.median(runs, axis=0)[i]) for key, runs in found.items()} for i in (0, 1))
+    rows = []
+    for precision in precisions:
+        ours, theirs = ("pellucid", precision), ("torch", precision)
+        ratios = [seconds["torch", kind] / seconds[ours] for kind in dict.fromkeys(["float32", precision])]
+        verdict = "met" if min(ratios) >= BARS[precision] else "**missed**"
+        rows.append(
+            [
+                *(name, f"{options.share:.0%}", precision),
+                *(f"{figures[key]:.4f}" for key in (ours, theirs)),
+                *(f"{seconds[key]:.1f}" for key in (ours, theirs)),
+                *(" / ".join(f"{one:.2f}" for one in ratios), f"≥ {BARS[precision]:g}", verdict),
+            ]
+        )
+    return rows
 
 
 def main() -> None:
@@ -154,13 +161,10 @@ def main() -> None:
     if options.engine:
         one(options.names[0], options.engine, options.precision, options.share)
         return
-    rows = []
+    rows: list[list[str]] = []
     for name in options.names or JOBS:
-        for precision in [options.precision] if options.precision else BARS:
-            rows.append(compare(name, precision, options))
-            print(" ".join(rows[-1]), flush=True)
-    header = ["recipe", "precision", "Pellucid", "PyTorch", "time", "time of PyTorch", "times as fast", "bar", ""]
-    print("\n" + table(header, rows))
+        rows += compare(name, options)
+        print(table(HEADER, rows), flush=True)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,9 @@ def start_as_keras(model: nn.Module) -> None:
             nn.init.zeros_(module.bias_hh_l0).requires_grad_(False)
             with torch.no_grad():
                 module.bias_ih_l0[module.hidden_size : 2 * module.hidden_size] = 1.0  # the forget gate is open at first
+    for module in model.modules():
+        if isinstance(module, Block):
+            module.start_attention_as_keras()
 
 
 def classify(
@@ -201,6 +204,17 @@ class Block(nn.Module):
         self.norm_1, self.norm_2 = nn.LayerNorm(width, eps=1e-3), nn.LayerNorm(width, eps=1e-3)
         self.q, self.k, self.v, self.out = (nn.Linear(width, width) for _ in range(4))
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def start_attention_as_keras(self) -> None:
+        """Keras counts the fans of a kernel of shape (width, heads, size of a head) as those of a convolution."""
+        width = self.out.in_features
+        size = width // self.heads
+        for part, fans in (
+            *[(one, width * (self.heads + size)) for one in (self.q, self.k, self.v)],
+            (self.out, self.heads * (size + width)),
+        ):
+            limit = math.sqrt(6 / fans)
+            nn.init.uniform_(part.weight, -limit, limit)
 
     def forward(self, x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
         y = self.norm_1(x)

@@ -25,7 +25,8 @@ import argparse
 import numpy as np
 
 import pellucid
-from pellucid import Input, Model, Sequential, layers, ops
+from pellucid import Input, Model, Sequential, layers, ops, plot
+from pellucid.metrics import frechet_distance
 from pellucid.models import GAN
 from pellucid.optimizers import Adam, schedules
 
@@ -70,15 +71,6 @@ def judge(x: np.ndarray, y: np.ndarray, epochs: int) -> tuple[Model, Model]:
     return classifier, features
 
 
-def frechet(a: np.ndarray, b: np.ndarray) -> float:
-    """|mean a - mean b|² + tr(A + B - 2·√(√A·B·√A)), of two samples [rows, features] with covariances A and B."""
-    one, other = np.cov(a.T.astype(np.float64)), np.cov(b.T.astype(np.float64))
-    values, vectors = np.linalg.eigh(one)
-    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
-    both = np.sqrt(np.linalg.eigvalsh(root @ other @ root).clip(0)).sum()
-    return float(np.square(a.mean(0) - b.mean(0)).sum() + np.trace(one) + np.trace(other) - 2 * both)
-
-
 def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
     rows, epochs = (6_000, 4) if quick else (60_000, 40)
     (images, labels), (test_images, test_labels) = pellucid.datasets.mnist()
@@ -101,7 +93,7 @@ def main(quick: bool = False, precision: str = "float32") -> dict[str, float]:
     print(f"it recognises {recognised:.2%} of {len(drawn):,} drawn digits with a confidence of at least 0.8")
     print("shares of the digits: " + ", ".join(f"{digit} {share:.1%}" for digit, share in enumerate(shares)))
     real = features.predict(test)
-    distance, least = frechet(real, features.predict(drawn)), frechet(real, features.predict(x[:10_000]))
+    distance, least = (frechet_distance(real, features.predict(part)) for part in (drawn, x[:10_000]))
     print(f"Fréchet distance from unseen images: {distance:.2f}; that of 10,000 real training images is {least:.2f}")
     draw(gan, drawn, digits)
     print("saved as mnist_gan.safetensors; mnist_gan.png shows digits that were never written")
@@ -119,13 +111,12 @@ def draw(gan: GAN, drawn: np.ndarray, digits: np.ndarray) -> None:
     left.set_title("digits that were never written, by what the judge takes them for", loc="left")
     left.set_yticks(np.arange(10) * 28 + 14, range(10))
     left.set_xticks([])
-    for name, fair in (("discriminator", np.log(4)), ("generator", np.log(2))):
-        losses = gan.history.history[f"{name}_loss"]
-        (line,) = right.plot(np.arange(1, len(losses) + 1), losses, label=name)
-        right.axhline(fair, color=line.get_color(), linestyle=":", linewidth=1)
-    right.set(xlabel="epoch", ylabel="loss")
-    right.set_title("the two losses (dotted: where neither wins)", loc="left")
-    right.legend()
+    losses = {name: {"loss": gan.history.history[f"{name}_loss"]} for name in ("generator", "discriminator")}
+    plot.learning_curves(losses, ax=right)
+    for fair, name in ((np.log(2), "generator's"), (np.log(4), "discriminator's")):
+        right.axhline(fair, color="grey", linestyle=":", linewidth=1)
+        right.text(1, fair, f"the {name} where neither wins", fontsize=8, va="bottom")
+    right.set_title("the two losses by epoch", loc="left")
     figure.savefig("mnist_gan.png", dpi=110)
     plt.close(figure)
 

@@ -1,12 +1,14 @@
-"""Makes the helpers beside the tests importable by their own names, and opens pages in a browser."""
+"""Makes the helpers beside the tests importable by their own names, opens pages in a browser, and imports Keras."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,3 +36,10 @@ def open_page(tmp_path: Path) -> Callable[[Path], str]:
         return done.stdout
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def keras() -> Any:
+    """Keras on JAX, where both are installed; on one backend for all tests, since the first import decides."""
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    return pytest.importorskip("keras")

@@ -185,8 +185,7 @@ def test_images_that_cannot_be_read(tmp_path: Path, image: Callable[..., Any], m
         image_dataset_from_directory(tmp_path)
 
 
-def test_images_against_keras(tmp_path: Path, image: Callable[..., Any]) -> None:
-    keras = pytest.importorskip("keras")
+def test_images_against_keras(keras: Any, tmp_path: Path, image: Callable[..., Any]) -> None:
     pytest.importorskip("tensorflow")
     for number in range(20):
         folder = tmp_path / "abc"[number % 3]

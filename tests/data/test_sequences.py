@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -177,8 +179,7 @@ def test_windows_hold_what_they_should(steps: int, length: int, stride: int, rat
     assert seen == set(range(start, steps - (length - 1) * rate, stride))
 
 
-def test_windows_against_keras() -> None:
-    keras = pytest.importorskip("keras")
+def test_windows_against_keras(keras: Any) -> None:
     pytest.importorskip("tensorflow")
     data, targets = np.arange(50), np.arange(50) * 10
     for options in (

@@ -92,8 +92,7 @@ def test_characters_there_and_back(texts: list[str]) -> None:
         {"output_mode": "tf_idf", "standardize": "strip_punctuation"},
     ],
 )
-def test_against_keras(options: dict[str, Any]) -> None:
-    keras = pytest.importorskip("keras")
+def test_against_keras(keras: Any, options: dict[str, Any]) -> None:
     pytest.importorskip("tensorflow")
     ours, theirs = TextVectorization(**options), keras.layers.TextVectorization(**options)
     texts = [*TEXTS, "été à łódź, Naïve—résumé", "  tabs\tand\nlines  ", "a-b c_d e.f"]

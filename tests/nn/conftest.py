@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -21,12 +20,6 @@ from pellucid.nn.network import Network
 from pellucid.ops import sum as total
 
 Arrays = Sequence[numpy.ndarray]
-
-
-@pytest.fixture(scope="session")
-def keras() -> Any:
-    os.environ.setdefault("KERAS_BACKEND", "jax")
-    return pytest.importorskip("keras")
 
 
 def as_network(build: Callable[..., Any], *arrays: numpy.ndarray) -> Network:

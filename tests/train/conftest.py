@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -47,10 +46,3 @@ def regression() -> Any:
         return model
 
     return make
-
-
-@pytest.fixture(scope="session")
-def keras() -> Any:
-    """Keras as an oracle, where it is installed."""
-    os.environ.setdefault("KERAS_BACKEND", "jax")
-    return pytest.importorskip("keras")

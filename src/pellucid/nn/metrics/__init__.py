@@ -27,6 +27,7 @@ from pellucid.nn.metrics.base import MeanMetric, Metric, OwnMetric
 from pellucid.nn.metrics.bleu import bleu
 from pellucid.nn.metrics.confusion import ConfusionMatrix, F1Score, Precision, Recall
 from pellucid.nn.metrics.fit import kind_of_labels
+from pellucid.nn.metrics.frechet import frechet_distance
 from pellucid.nn.metrics.probability import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -172,5 +173,6 @@ __all__ = [
     "SquaredHinge",
     "TopKCategoricalAccuracy",
     "bleu",
+    "frechet_distance",
     "get",
 ]
