@@ -39,8 +39,8 @@ def normalized(layer: pellucid.Layer, activation: pellucid.Layer) -> list[pelluc
 
 def generator() -> Model:
     noise = Input((NOISE,))
-    kind = ops.one_hot(ops.argmax(ops.slice(noise, 0, KINDS), axis=-1), KINDS)
-    x = ops.concatenate([kind, ops.slice(noise, KINDS, NOISE)], axis=-1)
+    kind = ops.one_hot(ops.argmax(noise[:, :KINDS], axis=-1), KINDS)
+    x = ops.concatenate([kind, noise[:, KINDS:]], axis=-1)
     for layer in [
         *normalized(layers.Dense(7 * 7 * 64, use_bias=False), layers.ReLU()),
         layers.Reshape((7, 7, 64)),

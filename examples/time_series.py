@@ -32,7 +32,7 @@ import numpy as np
 
 import pellucid
 from pellucid import ops
-from pellucid.layers import GRU, LSTM, Add, Cropping1D, Dense, Flatten, Input, Reshape, SimpleRNN
+from pellucid.layers import GRU, LSTM, Dense, Input, Reshape, SimpleRNN
 
 UNITS, EPOCHS, BATCH, RATE = 16, 20, 32, 5e-3
 KINDS = {"RNN": SimpleRNN, "LSTM": LSTM, "GRU": GRU}
@@ -47,8 +47,7 @@ def network(layer: type, reads: int, says: int, deviation: float) -> pellucid.Mo
     x = Input((reads,))
     middle = ops.mean(x, axis=1, keepdims=True)
     steps = Reshape((reads, 1))((x - middle) / deviation)
-    last = Flatten()(Cropping1D((reads - 1, 0))(steps))
-    said = Add()([last, Dense(says, kernel_initializer="zeros")(layer(UNITS)(steps))])
+    said = steps[:, -1] + Dense(says, kernel_initializer="zeros")(layer(UNITS)(steps))
     return pellucid.Model(x, said * deviation + middle, seed=0)
 
 

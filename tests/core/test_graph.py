@@ -61,7 +61,7 @@ def test_tensors_refuse_what_has_no_value_yet() -> None:
     x = feed((2,))
     with pytest.raises(DtypeError, match="where"):
         bool(x > 0.0)
-    with pytest.raises(DtypeError, match="slice"):
+    with pytest.raises(DtypeError, match=r"take parts, as x\[:, 0\]"):
         list(x)
 
 
@@ -114,7 +114,7 @@ def test_variables_first_read_inside_a_group_do_not_split_it() -> None:
 def test_composites_with_several_outputs() -> None:
     @composite
     def halves(x: Tensor) -> tuple[Tensor, ...]:
-        return ops.slice(x, 0, 2), ops.slice(x, 2, 4)
+        return x[..., :2], x[..., 2:]
 
     x = feed((3, 4), "float64")
     first, second = halves(x)

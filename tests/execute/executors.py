@@ -131,7 +131,7 @@ class RandomProgram:
             case 3 if x.rank:
                 size = x.shape[axis]
                 assert size is not None
-                return ops.slice(x, self.below(size), size, 1 + self.below(2), axis)
+                return x[(*[slice(None)] * axis, slice(self.below(size), size, 1 + self.below(2)))]
             case 4:
                 return ops.broadcast_to(x, (2, *x.shape))
             case 5 if x.rank:

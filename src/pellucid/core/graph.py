@@ -110,6 +110,14 @@ class Operand:
     def __neg__(self) -> Tensor:
         return build("negative", self)
 
+    def __getitem__(self, index: Any) -> Tensor:
+        from pellucid.core.indexing import part
+
+        return part(tensor(self), index)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        raise DtypeError(f"{self!r} cannot be iterated; take parts, as x[:, 0], or with ops.take()")
+
 
 class Tensor(Operand):
     """One output of a node: a value still to be computed. Arithmetic on it builds more nodes."""
@@ -155,9 +163,6 @@ class Tensor(Operand):
 
     def __bool__(self) -> bool:
         raise DtypeError(f"{self!r} has no truth value while the graph is being built; use where() to choose by value")
-
-    def __iter__(self) -> Iterator[Tensor]:
-        raise DtypeError(f"{self!r} cannot be iterated; take parts with slice() or take()")
 
 
 def named(value: Tensor, label: str) -> Tensor:

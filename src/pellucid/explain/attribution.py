@@ -229,7 +229,7 @@ class _Function:
         place, index = chosen
         output = built[network.outputs[place]]
         flat = ops.reshape(output, (size, prod(known(output.shape[1:]))))
-        value = ops.reshape(ops.slice(flat, index, index + 1, axis=1), (size,))
+        value = flat[:, index]
         wanted = [given[entry.value] for entry in entries]
         targets = (value, *gradients(ops.sum(value), wanted))
         needed = {node.output for node in order(targets) if node.op.name == "feed"}

@@ -105,8 +105,8 @@ def grad_cam(
     name, call = _seen(construction.calls, layer)
     maps = call.outputs[0]
     score = _score(outputs[chosen.output])
-    value = ops.slice(ops.reshape(score, (prod(known(score.shape)),)), chosen.index, chosen.index + 1, axis=0)
-    (slope,) = gradients(ops.sum(value), [maps])
+    value = ops.reshape(score, (prod(known(score.shape)),))[chosen.index]
+    (slope,) = gradients(value, [maps])
     run = executor.compile(Program(tuple(inputs), (maps, slope)))
     features, rising = run(*arrays)
     weights = rising[0].reshape(-1, rising.shape[-1]).mean(axis=0)

@@ -66,7 +66,7 @@ from pellucid.ops.normalization import batch_norm, group_norm, layer_norm, rms_n
 from pellucid.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
 from pellucid.ops.random import random_normal, random_uniform
 from pellucid.ops.reduce import argmax, broadcast_to, max, min, sum, sum_to
-from pellucid.ops.shape import concatenate, expand_dims, flip, pad, reshape, slice, squeeze, transpose
+from pellucid.ops.shape import concatenate, expand_dims, flip, pad, reshape, squeeze, transpose
 from pellucid.ops.simple_rnn import simple_rnn, simple_rnn_gradient
 
 __all__ = [
@@ -152,7 +152,6 @@ __all__ = [
     "silu",
     "simple_rnn",
     "simple_rnn_gradient",
-    "slice",
     "softmax",
     "softplus",
     "softsign",

@@ -31,7 +31,7 @@ from pellucid.ops.recurrent import (
     without_zeros,
 )
 from pellucid.ops.reduce import sum
-from pellucid.ops.shape import concatenate, slice
+from pellucid.ops.shape import concatenate
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,11 @@ class Gru(Recurrent):
             more = self.extras_grad(rest, dsums @ swap(u), h, over_time)
             return [dz, swap(flat(met)) @ flat(dsums), db, dh, *more]
         units = met.shape[-1] or 0
-        first, last = slice(dsums, 0, 2 * units), slice(dsums, 2 * units, 3 * units)
-        acted, r = slice(gates, 3 * units, 4 * units), slice(gates, units, 2 * units)
+        first, last = dsums[..., : 2 * units], dsums[..., 2 * units :]
+        acted, r = gates[..., 3 * units :], gates[..., units : 2 * units]
         du = concatenate([swap(flat(met)) @ flat(first), swap(flat(acted)) @ flat(last)], axis=1)
-        through = last @ swap(slice(u, 2 * units, 3 * units)) + slice(gradients[1], 3 * units, 4 * units)
-        dmet = first @ swap(slice(u, 0, 2 * units)) + through * r
+        through = last @ swap(u[:, 2 * units :]) + gradients[1][..., 3 * units :]
+        dmet = first @ swap(u[:, : 2 * units]) + through * r
         return [dz, du, db, dh, *self.extras_grad(rest, dmet, h, over_time)]
 
     def terms(self, index: tuple[int, ...], *operands: Operand) -> Term:

@@ -21,12 +21,12 @@ import numpy
 from pellucid.core.graph import Array, Node, Tensor
 from pellucid.core.op import Op
 from pellucid.core.sources import Constant
-from pellucid.core.spec import Shape, Spec, known
+from pellucid.core.spec import Shape, Spec
 from pellucid.core.terms import Apply, Element, Operand, Term
 from pellucid.errors import ArgumentError, GraphError
 from pellucid.ops.activations import sigmoid
 from pellucid.ops.reduce import sum
-from pellucid.ops.shape import concatenate, expand_dims, slice
+from pellucid.ops.shape import concatenate, expand_dims
 
 
 class Bend(NamedTuple):
@@ -136,8 +136,8 @@ class Recurrent(Op):
         """The derivatives of the optional operands, from that of the state as it meets u: of dropout Σₜ dmet⊙hₜ₋₁."""
         if extras(rest).dropout is None:
             return [None] * len(rest)
-        steps, start = known((h.shape[1],))[0], expand_dims(first, 1)
-        before = [slice(h, 1, steps, axis=1), start] if self.reverse else [start, slice(h, 0, steps - 1, axis=1)]
+        start = expand_dims(first, 1)
+        before = [h[:, 1:], start] if self.reverse else [start, h[:, :-1]]
         dropout = sum(concatenate(before, axis=1) * dmet, axis=1)
         return [None if x.dtype == "bool" else dropout for x in rest]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -129,9 +128,11 @@ class Concatenate(Op):
     def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
         parts, at = [], 0
         axis = self.axis % node.output.rank
+        whole = [slice(None)] * axis
         for x in node.inputs:
             (size,) = known((x.shape[axis],))
-            parts.append(slice(gradients[0], at, at + size, axis=axis))
+            place = (*whole, slice(at, at + size))
+            parts.append(gradients[0][place])
             at += size
         return parts
 
@@ -187,7 +188,7 @@ class Slice(Op):
 
     def forward(self, np: Any, x: Array) -> Array:
         parts = zip(self.start, self.stop, self.step, strict=True)
-        return x[tuple(builtins.slice(a, b, s) for a, b, s in parts)]
+        return x[tuple(slice(a, b, s) for a, b, s in parts)]
 
     def grad(self, node: Node, *gradients: Tensor) -> Sequence[Tensor | None]:
         return (Pad(self.start, self.step, node.inputs[0].shape)(gradients[0]),)
@@ -237,7 +238,7 @@ class Pad(Op):
 
     def _places(self, shape: Sequence[int]) -> tuple[Any, ...]:
         parts = zip(self.before, self.step, shape, strict=True)
-        return tuple(builtins.slice(a, a + s * size, s) for a, s, size in parts)
+        return tuple(slice(a, a + s * size, s) for a, s, size in parts)
 
     def forward(self, np: Any, x: Array) -> Array:
         y = np.zeros(self._filled(x.shape), x.dtype)
@@ -365,19 +366,6 @@ def concatenate(values: Sequence[Tensor], axis: int = 0) -> Tensor:
     (None, 5)
     """
     return Concatenate(axis)(*values)
-
-
-def slice(x: Tensor, start: int, stop: int, step: int = 1, axis: int = -1) -> Tensor:
-    """The elements from `start` to before `stop` along one axis.
-
-    >>> from pellucid.core.sources import feed
-    >>> slice(feed((None, 9, 4)), 2, 8, 3, axis=1).shape
-    (None, 2, 4)
-    """
-    (at,) = normalize_axes(axis, x.rank, "slice")
-    begin = tuple(start if i == at else 0 for i in range(x.rank))
-    end = tuple(stop if i == at else size for i, size in enumerate(x.shape))
-    return Slice(begin, end, tuple(step if i == at else 1 for i in range(x.rank)))(x)
 
 
 def pad(x: Tensor, widths: Sequence[tuple[int, int]]) -> Tensor:

@@ -14,7 +14,7 @@ from pellucid.core.spec import known
 from pellucid.ops.activations import relu, sigmoid, tanh
 from pellucid.ops.comparisons import where
 from pellucid.ops.composites import hard_sigmoid, stack
-from pellucid.ops.shape import concatenate, reshape, slice
+from pellucid.ops.shape import concatenate
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "hard_sigmoid": hard_sigmoid, "linear": lambda x: x, "relu": relu, "sigmoid": sigmoid, "tanh": tanh,
@@ -45,16 +45,16 @@ def gru(
     """h and gates over time, the last h, as `ops.gru` gives them."""
     inner, outer = _ACTIVATIONS[recurrent_activation], _ACTIVATIONS[activation]
     units = known(u.shape)[0]
-    first, last = slice(u, 0, 2 * units, axis=1), slice(u, 2 * units, 3 * units, axis=1)
-    b_first, b_last = slice(b, 0, 2 * units, axis=0), slice(b, 2 * units, 3 * units, axis=0)
+    first, last = u[:, : 2 * units], u[:, 2 * units :]
+    b_first, b_last = b[: 2 * units], b[2 * units :]
     results: dict[int, tuple[Tensor, ...]] = {}
     for t in _steps(z, reverse):
         now, met = _step(z, t), _met(h, dropout)
-        s, r = _parts(slice(now, 0, 2 * units, axis=1) + (met @ first + b_first), 2)
+        s, r = _parts(now[:, : 2 * units] + (met @ first + b_first), 2)
         s, r = _at(inner(s), "update", t), _at(inner(r), "reset", t)
         acted = met @ last + b_last if reset_after else r * met
         inside = r * acted if reset_after else acted @ last + b_last
-        g = _at(outer(slice(now, 2 * units, 3 * units, axis=1) + inside), "candidate", t)
+        g = _at(outer(now[:, 2 * units :] + inside), "candidate", t)
         h = _masked(mask, t, _at(s * h + (1.0 - s) * g, "h", t), h)
         results[t] = h, concatenate([s, r, g, acted], axis=-1)
     return (*_over_time(results), h)
@@ -80,13 +80,12 @@ def _steps(z: Tensor, reverse: bool) -> Iterable[int]:
 
 def _step(z: Tensor, t: int) -> Tensor:
     """[batch, steps, n] → [batch, n]."""
-    batch, _, width = known(z.shape)
-    return reshape(slice(z, t, t + 1, axis=1), (batch, width))
+    return z[:, t]
 
 
 def _parts(x: Tensor, count: int) -> list[Tensor]:
     width = known(x.shape)[1] // count
-    return [slice(x, place * width, (place + 1) * width, axis=1) for place in range(count)]
+    return [x[:, place * width : (place + 1) * width] for place in range(count)]
 
 
 def _met(h: Tensor, dropout: Tensor | None) -> Tensor:
@@ -96,9 +95,7 @@ def _met(h: Tensor, dropout: Tensor | None) -> Tensor:
 def _masked(mask: Tensor | None, t: int, new: Tensor, old: Tensor) -> Tensor:
     if mask is None:
         return new
-    batch = known(mask.shape)[0]
-    keep = reshape(slice(mask, t, t + 1, axis=1), (batch, 1))
-    return where(keep, new, old)
+    return where(mask[:, t : t + 1], new, old)
 
 
 def _at(value: Tensor, label: str, t: int) -> Tensor:

@@ -11,7 +11,6 @@ from pellucid.core.evaluate import evaluate
 from pellucid.core.graph import Tensor, tensor
 from pellucid.errors import ArgumentError
 from pellucid.nn import activations
-from pellucid.ops import slice as slice_
 from pellucid.ops import sum as sum_
 from pellucid.plot.figure import BLUE, INK, ORANGE, PALE, Axes, axes, dress, short, styled
 
@@ -64,7 +63,7 @@ def _values(apply: activations.Activation, x: numpy.ndarray) -> tuple[numpy.ndar
         raise ArgumentError(f"the function must be made of pellucid.ops, not of NumPy or math: {error}") from error
     if not isinstance(y, Tensor) or y.shape != given.shape:
         raise ArgumentError(f"an activation gives a tensor of its input's shape, {given.spec}; this one gave {y!r}")
-    first = slice_(y, 0, 1)
+    first = y[..., :1]
     slope = gradients(sum_(first), [given])[0]
     changed = apply(tensor(numpy.column_stack([x, others + 1.0])))
     value, other, derived = evaluate([y, changed, slope])

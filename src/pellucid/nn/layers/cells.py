@@ -288,7 +288,7 @@ class GRUCell(Cell):
 
     def _bias(self, which: int) -> Tensor:
         """The bias of the input's product, or of the state's."""
-        return ops.reshape(ops.slice(self.bias.tensor, which, which + 1, axis=0), (3 * self.units,))
+        return self.bias[which]
 
     def steps(
         self, z: Tensor, states: Sequence[Tensor], mask: Tensor | None, dropout: Tensor | None, reverse: bool

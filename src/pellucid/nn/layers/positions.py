@@ -18,12 +18,12 @@ from pellucid.nn.layers.core import Embedding, as_float
 
 def at_steps(table: Tensor, steps: int | None) -> Tensor:
     """The rows of a table [length, features] for the steps of a sequence: from 0 on, or for the one step under way."""
-    stepping, (length, size) = current().stepping, known(table.shape)
+    stepping = current().stepping
     if stepping is not None:
         return ops.take(table, ops.reshape(stepping.position, (1,)))
     if steps is None:
-        return unknown((None, size), table.dtype, "rows of positions")
-    return table if steps == length else ops.slice(table, 0, steps, axis=0)
+        return unknown((None, *table.shape[1:]), table.dtype, "rows of positions")
+    return table[:steps]
 
 
 def _for_all(rows: Tensor, x: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ def rotated(x: Tensor, max_wavelength: float = 10000.0, scaling_factor: float = 
     tables = [tensor(values.astype(numpy.float32)) for values in (numpy.cos(angles), numpy.sin(angles))]
     rows = [at_steps(table, x.shape[1]) for table in tables]
     cosine, sine = (ops.reshape(row, (row.shape[0], *shape)) for row in rows)
-    a, b = ops.slice(x, 0, half, axis=-1), ops.slice(x, half, size, axis=-1)
+    a, b = x[..., :half], x[..., half:]
     return ops.concatenate([a * cosine - b * sine, b * cosine + a * sine], axis=-1)
 
 

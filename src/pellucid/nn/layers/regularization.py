@@ -29,7 +29,7 @@ def stream_of(seed: int | None) -> tuple[Tensor, int]:
     if seed is None:
         return key, stream
     words = numpy.array([seed & 0xFFFFFFFF, seed >> 32], numpy.uint32)
-    return ops.concatenate([tensor(words), ops.slice(key, 2, 4)]), stream
+    return ops.concatenate([tensor(words), key[2:]]), stream
 
 
 class Noise(Layer, registered=False):

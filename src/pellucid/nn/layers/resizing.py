@@ -87,6 +87,7 @@ class Cropping(Bordered, registered=False):
 
     def call(self, x: Tensor) -> Tensor:
         self.channels(x.shape)
+        kept = [slice(None)]
         for axis, (before, after) in enumerate(self.by_axis(self.cropping), start=1):
             size = x.shape[axis]
             if size is None or before + after >= size:
@@ -94,9 +95,8 @@ class Cropping(Bordered, registered=False):
                     f"{type(self).__name__}: cropping {(before, after)} leaves nothing of an axis of "
                     f"{'unknown size' if size is None else size} in {show_shape(x.shape)}; crop less"
                 )
-            if before or after:
-                x = ops.slice(x, before, size - after, axis=axis)
-        return x
+            kept.append(slice(before, size - after))
+        return x[tuple(kept)]
 
 
 class Cropping1D(Cropping):
@@ -169,10 +169,8 @@ class Resampling(Spatial, registered=False):
 
     def middle(self, x: Tensor, height: int, width: int) -> Tensor:
         """The middle of an image that is at least so large."""
-        for axis, size, kept in zip((1, 2), self.sizes(x), (height, width), strict=True):
-            start = (size - kept) // 2
-            x = ops.slice(x, start, start + kept, axis=axis)
-        return x
+        before = [(size - kept) // 2 for size, kept in zip(self.sizes(x), (height, width), strict=True)]
+        return x[:, before[0] : before[0] + height, before[1] : before[1] + width]
 
     def in_ratio(self, x: Tensor, height: int, width: int) -> Tensor:
         """The largest middle part of an image that has the aspect ratio of a height and width."""

@@ -8,7 +8,7 @@ from pellucid.core.graph import Tensor
 from pellucid.errors import LabelError, ShapeError
 from pellucid.nn.losses import checks
 from pellucid.nn.losses.base import EPSILON, Loss, loss_function
-from pellucid.ops import maximum, minimum, slice, squeeze
+from pellucid.ops import maximum, minimum
 
 
 @loss_function
@@ -37,7 +37,7 @@ def giou_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
 
 
 def _sides(boxes: Tensor) -> list[Tensor]:
-    return [squeeze(slice(boxes, i, i + 1), -1) for i in range(4)]
+    return [boxes[..., i] for i in range(4)]
 
 
 def _area(left: Tensor, top: Tensor, right: Tensor, bottom: Tensor) -> Tensor:

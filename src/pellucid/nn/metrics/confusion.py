@@ -29,7 +29,7 @@ from pellucid.nn.metrics.base import (
 )
 from pellucid.nn.metrics.fit import check_logits, is_multiclass, needs_classes
 from pellucid.nn.schedules import number
-from pellucid.ops import argmax, cast, expand_dims, greater, one_hot, reshape, slice, stack, sum, transpose
+from pellucid.ops import argmax, cast, expand_dims, greater, one_hot, reshape, stack, sum, transpose
 
 AVERAGES = (None, "micro", "macro", "weighted")
 
@@ -104,7 +104,7 @@ class Ratio(Metric):
         if self.class_id is not None:
             if not 0 <= self.class_id < (t.shape[-1] or 0):
                 raise ShapeError(f"{self.name}: class_id={self.class_id} is outside predictions {y_pred.spec}")
-            t, answers = (slice(value, self.class_id, self.class_id + 1) for value in (t, answers))
+            t, answers = (value[..., self.class_id : self.class_id + 1] for value in (t, answers))
         if self.average:
             return counts(t, answers, weights)
         several = [counts(t, above(answers, value, self.from_logits), weights) for value in self._thresholds()]
