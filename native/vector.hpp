@@ -54,6 +54,7 @@ inline floats load(const float* p) {
 inline void store(float* p, floats x) { std::memcpy(p, &x, sizeof x); }
 
 inline float to_float(bfloat16 x) { return convert<float>(Bfloat16{x}); }
+inline float to_float(float x) { return x; }
 inline bfloat16 to_bfloat16(float x) { return convert<Bfloat16>(x).word; }
 
 inline words to_words(halves x) {

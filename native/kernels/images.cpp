@@ -2,6 +2,7 @@
 //
 // The place of an output pixel is an affine function of its row and column, with six numbers for each example. It takes
 // its nearest pixel or the four around it; what lies outside of the image is decided pixel by pixel, which few need.
+// Grey images are sampled by vectors of neighbours in a row, others by vectors of channels.
 #include <algorithm>
 #include <cmath>
 
@@ -33,6 +34,12 @@ struct Along {
   int count;
 };
 
+// The same of a vector of places: where a tap counts, at which pixel, how much of it.
+struct AlongLanes {
+  ints counts[2], at[2];
+  floats weight[2];
+};
+
 struct Sampler {
   std::int64_t images, channels;
   std::int64_t step;                     // from one example's six numbers to the next ones: 6, or 0 for one transform
@@ -41,6 +48,7 @@ struct Sampler {
   bool bilinear;
   Fill fill;
 
+  int taps() const { return bilinear ? 2 : 1; }  // along each axis
   std::int64_t image_size() const { return height * width * channels; }
   std::int64_t made_size() const { return made_height * made_width * channels; }
 
@@ -65,9 +73,52 @@ struct Sampler {
       }
   }
 
+  // Calls f(row and first column of a vector of made pixels, taps along the rows, taps along the columns).
+  template <typename F>
+  void each_vector(const float* t, const F& f) const {
+    floats column{};
+    for (std::int64_t l = 0; l < lanes; ++l) column[l] = static_cast<float>(l);
+    for (std::int64_t i = 0; i < made_height; ++i)
+      for (std::int64_t j = 0; j < made_width; j += lanes) {
+        const float x = static_cast<float>(i);
+        const floats y = column + static_cast<float>(j);
+        f(i, j, along(t[0] * x + t[1] * y + t[2], height), along(t[3] * x + t[4] * y + t[5], width));
+      }
+  }
+
  private:
+  static constexpr float far = 1e9f;  // places beyond lie equally far outside; so does NaN
+
+  AlongLanes along(floats place, std::int64_t size) const {
+    place = place > -far ? place : splat(-far);
+    place = place < far ? place : splat(far);
+    AlongLanes result;
+    const floats low = floor(place), beyond = place - low;
+    result.at[0] = __builtin_convertvector(low, ints);
+    if (bilinear) {
+      result.at[1] = result.at[0] + 1;
+      result.weight[0] = 1.0f - beyond, result.weight[1] = beyond;
+    } else {
+      result.at[0] -= (beyond > 0.5f) | ((beyond == 0.5f) & (place > 0.0f));  // halves away from zero; a truth is -1
+      result.weight[0] = splat(1.0f);
+    }
+    for (int k = 0; k < taps(); ++k) fold(result.at[k], result.counts[k], static_cast<std::int32_t>(size));
+    return result;
+  }
+
+  void fold(ints& at, ints& counts, std::int32_t size) const {
+    const ints inside = (at >= 0) & (at < size);
+    counts = fill == Fill::constant ? inside : splat(-1);
+    if (fill == Fill::constant || fill == Fill::nearest) {
+      at = at < 0 ? ints{} : at;
+      at = at < size ? at : splat(size - 1);
+    } else {
+      for (std::int64_t l = 0; l < lanes; ++l)
+        if (!inside[l]) at[l] = static_cast<std::int32_t>(folded(at[l], size));
+    }
+  }
+
   Along along(float place, std::int64_t size) const {
-    constexpr float far = 1e9f;  // places beyond lie equally far outside; so does NaN
     place = place > -far ? std::min(place, far) : -far;
     Along result{{}, 0};
     if (bilinear) {
@@ -81,15 +132,19 @@ struct Sampler {
   }
 
   void add(Along& result, std::int64_t at, float weight, std::int64_t size) const {
-    if (at < 0 || at >= size) switch (fill) {
-        case Fill::constant: return;
-        case Fill::nearest: at = std::clamp<std::int64_t>(at, 0, size - 1); break;
-        case Fill::wrap: at = remainder(at, size); break;
-        case Fill::reflect:
-          at = remainder(at, 2 * size);
-          if (at >= size) at = 2 * size - 1 - at;
-      }
+    if (at < 0 || at >= size) {
+      if (fill == Fill::constant) return;
+      at = folded(at, size);
+    }
     result.taps[result.count++] = {at, weight};
+  }
+
+  // The pixel that stands for one outside.
+  std::int64_t folded(std::int64_t at, std::int64_t size) const {
+    if (fill == Fill::nearest) return std::clamp<std::int64_t>(at, 0, size - 1);
+    if (fill == Fill::wrap) return remainder(at, size);
+    at = remainder(at, 2 * size);
+    return at < size ? at : 2 * size - 1 - at;
   }
 
   static std::int64_t remainder(std::int64_t a, std::int64_t b) { return (a % b + b) % b; }
@@ -121,6 +176,21 @@ double microseconds(const Sampler& sampler) {
          (8e-3 + static_cast<double>(sampler.channels) * 0.2e-3);
 }
 
+// The numbers at places that count, else zero.
+template <typename X>
+floats gather(const X* x, ints at, ints counts) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<X, float>)
+    return reinterpret_cast<floats>(_mm512_mask_i32gather_ps(_mm512_setzero_ps(),
+                                                             _mm512_movepi32_mask(reinterpret_cast<__m512i>(counts)),
+                                                             reinterpret_cast<__m512i>(at), x, sizeof *x));
+#endif
+  floats taken{};
+  for (std::int64_t l = 0; l < lanes; ++l)
+    if (counts[l]) taken[l] = to_float(x[at[l]]);
+  return taken;
+}
+
 template <typename X, typename Y>
 class AffineSample final : public Kernel {
  public:
@@ -136,11 +206,35 @@ class AffineSample final : public Kernel {
   void run() override {
     parallel(parts_, [&](int part) {
       const Range range = share(sampler_.images, part, parts_);
-      for (std::int64_t image = range.begin; image < range.end; ++image) sample(image);
+      for (std::int64_t image = range.begin; image < range.end; ++image)
+        sampler_.channels == 1 ? sample_grey(image) : sample(image);
     });
   }
 
  private:
+  void sample_grey(std::int64_t image) const {
+    const Sampler& s = sampler_;
+    const X* const x = x_ + image * s.image_size();
+    Y* const y = y_ + image * s.made_size();
+    s.each_vector(transform_ + image * s.step, [&](std::int64_t i, std::int64_t j, const AlongLanes& rows,
+                                                   const AlongLanes& columns) {
+      floats total{}, outside = splat(1.0f);
+      for (int r = 0; r < s.taps(); ++r)
+        for (int c = 0; c < s.taps(); ++c) {
+          const ints counts = rows.counts[r] & columns.counts[c];
+          const floats weight = counts ? rows.weight[r] * columns.weight[c] : floats{};
+          total += weight * gather(x, rows.at[r] * static_cast<std::int32_t>(s.width) + columns.at[c], counts);
+          outside -= weight;
+        }
+      if (s.fill == Fill::constant) total += outside * fill_value_;
+      Y* const to = y + i * s.made_width + j;
+      if (s.made_width - j >= lanes)
+        store(to, total);
+      else
+        Tail(s.made_width - j).store(to, total);
+    });
+  }
+
   void sample(std::int64_t image) const {
     const X* const x = x_ + image * sampler_.image_size();
     Y* const y = y_ + image * sampler_.made_size();

@@ -10,6 +10,7 @@ from single_kernel import run, to_bfloat16, to_float
 
 rng = np.random.default_rng(32)
 WAYS: dict[str, Any] = {"interpolation": "bilinear", "fill_mode": "constant"}
+FILL_MODES = ["constant", "nearest", "reflect", "wrap"]
 IDENTITY = np.float32([[1, 0, 0, 0, 1, 0]])
 
 
@@ -42,10 +43,26 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
         assert all(np.array_equal(results[0], result) for result in results[1:])
 
 
-@pytest.mark.parametrize("fill_mode", ["constant", "nearest", "reflect", "wrap"])
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_grey_images_are_sampled_as_channels_are(fill_mode: str, interpolation: str, dtype: str) -> None:
+    options = {"interpolation": interpolation, "fill_mode": fill_mode, "fill_value": 0.5}
+    halves = IDENTITY + np.float32([[0, 0, -2.5, 0, 0, 1.5]])  # places half way between pixels, some outside
+    for width in (1, 5, 16, 17, 40):
+        grey, t = rng.normal(size=(4, 9, 7, 1)).astype(np.float32), np.concatenate([transforms(3), halves])
+        grey[0, 0, 0] = np.nan  # reaches only those that take it
+        grey = to_bfloat16(grey) if dtype == "bfloat16" else grey
+        (one,) = run("affine_sample", options, [grey, t], [("float32", (4, 6, width, 1))])
+        (two,) = run("affine_sample", options, [grey.repeat(2, 3), t], [("float32", (4, 6, width, 2))])
+        np.testing.assert_allclose(one[..., 0], two[..., 0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+@pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan, 3e38])
-def test_places_that_are_no_numbers_stay_in_the_image(fill_mode: str, number: float) -> None:
-    x, t = np.ones((1, 3, 3, 2), np.float32), np.float32([[number, 1, 0, 0, 1, number]])
+def test_places_that_are_no_numbers_stay_in_the_image(fill_mode: str, channels: int, number: float) -> None:
+    x, t = np.ones((1, 3, 3, channels), np.float32), np.float32([[number, 1, 0, 0, 1, number]])
     options = {"interpolation": "bilinear", "fill_mode": fill_mode}
     (y,) = run("affine_sample", {**options, "fill_value": 1.0}, [x, t], [("float32", x.shape)])
     np.testing.assert_allclose(y, 1.0, rtol=1e-6)
