@@ -12,7 +12,7 @@ class ConvolutionKernelGradient final : public Kernel {
  public:
   ConvolutionKernelGradient(const ConvolutionShape& shape, const View& x, const View& g, const View& y,
                             const View& sums, int threads)
-      : shape_(shape), g_(g), y_(y), sums_(sums) {
+      : shape_(shape), x_(x), g_(g), y_(y), sums_(sums) {
     const ConvolutionShape& s = shape_;
     depthwise_ = s.groups > 1 && s.group_inputs() == 1;
     groups_ = depthwise_ ? 1 : s.groups;
@@ -66,6 +66,16 @@ class ConvolutionKernelGradient final : public Kernel {
  private:
   struct Rows {  // of one tile: neighbours in a window as in the kernel
     std::int64_t group, row, height, start;
+  };
+
+  // Memory that is asked for while sums form, a step at each tile: it comes from far, having not been read for long.
+  struct Ahead {
+    const char *at, *end;
+    std::int64_t step;
+
+    void fetch() {
+      for (const char* const stop = std::min(at + step, end); at < stop; at += 64) __builtin_prefetch(at, 0, 2);
+    }
   };
 
   // Positions of a block, whose columns of g stay in the first-level cache; floats for the sums of all chunks.
@@ -123,11 +133,27 @@ class ConvolutionKernelGradient final : public Kernel {
         for (std::int64_t column = 0; column < s.width.output; column += width_) {
           const Range rows{row, std::min(row + height_, s.height.output)},
               columns{column, std::min(column + width_, s.width.output)};
-          add_block(image, rows, columns, panels, image == images.begin && row == 0 && column == 0, sums, memory);
+          const bool first = image == images.begin && row == 0 && column == 0;
+          Ahead ahead[2] = {
+              next(x_, image, rows.end * s.height.stride, height_ * s.height.stride, images.end, s.height.input,
+                   s.width.input * s.inputs),
+              next(g_, image, rows.end, height_, images.end, s.height.output, s.width.output * s.outputs)};
+          add_block(image, rows, columns, panels, first, ahead, sums, memory);
         }
   }
 
-  void add_block(std::int64_t image, Range rows, Range columns, Range panels, bool first, float* sums, float* memory) {
+  // What the next block reads of an operand whose images have so many rows: `count` that follow `row`, up to an image.
+  Ahead next(const View& view, std::int64_t image, std::int64_t row, std::int64_t count, std::int64_t last,
+             std::int64_t rows, std::int64_t row_size) const {
+    const std::int64_t begin = image * rows + std::min(row, rows), end = std::min(begin + count, last * rows);
+    const auto at = [&](std::int64_t place) {
+      return static_cast<const char*>(offset(view.data, view.dtype, place * row_size));
+    };
+    return {at(begin), at(end), (at(end) - at(begin)) / static_cast<std::int64_t>(tiles_.size() + 1) + 64};
+  }
+
+  void add_block(std::int64_t image, Range rows, Range columns, Range panels, bool first, Ahead (&ahead)[2],
+                 float* sums, float* memory) {
     const ConvolutionShape& s = shape_;
     const std::int64_t top = rows.begin * s.height.stride - s.height.before,
                        left = columns.begin * s.width.stride - s.width.before;
@@ -168,6 +194,7 @@ class ConvolutionKernelGradient final : public Kernel {
         tile.x = x + each.start;
         tile.row = each.row;
         tile_function(pairs_, each.height, vectors)(tile, output);
+        for (Ahead& operand : ahead) operand.fetch();
       }
     }
   }
@@ -215,7 +242,7 @@ class ConvolutionKernelGradient final : public Kernel {
   }
 
   ConvolutionShape shape_;
-  View g_, y_, sums_;
+  View x_, g_, y_, sums_;
   Window window_;
   bool pairs_ = false, direct_ = false, g_direct_ = false, depthwise_ = false;
   Pack pack_g_;

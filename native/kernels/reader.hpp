@@ -11,7 +11,8 @@ namespace {
 
 class Reader {
  public:
-  Reader(const View& x, const Shape& shape) : data_(x.data), dtype_(x.dtype) {
+  Reader(const View& x, const Shape& shape)
+      : data_(x.data), dtype_(x.dtype == Dtype::boolean ? Dtype::uint8 : x.dtype) {  // loops over bool stay scalar
     if (x.rank() > shape.size()) refuse("shape " + shape_text(x.shape) + " does not broadcast to " + shape_text(shape));
     std::int64_t stride = 1;
     for (std::size_t i = 0; i < shape.size(); ++i) {  // innermost first
