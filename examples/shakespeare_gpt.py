@@ -1,4 +1,4 @@
-"""A Transformer reads Shakespeare's plays, and learns to write on: 1.46 nats per character, nanoGPT's task.
+"""A Transformer reads Shakespeare's plays, and learns to write on: 1.47 nats per character, nanoGPT's task.
 
 The network sees 256 characters and says, at every place, how likely each character is to come next. It has six blocks,
 each of two parts. Attention lets a place look back at those before it, never ahead, by six heads that each look for
@@ -12,7 +12,7 @@ Training sees windows that begin anywhere in the first nine tenths of the plays 
 tenth, all of it, in windows one after another; guessing would have 4.17 nats, a letter's mere frequency 3.3. It was
 reached in bfloat16.
 
-    python examples/shakespeare_gpt.py --precision bfloat16    6,000 steps; about 8 minutes on two cores
+    python examples/shakespeare_gpt.py --precision bfloat16    6,000 steps; about 9 minutes on two cores
     python examples/shakespeare_gpt.py --quick                 60 steps, to see it run
 
 Sources: A. Karpathy, nanoGPT, 2022; Radford et al., "Language Models are Unsupervised Multitask Learners", 2019; Su et

@@ -18,7 +18,7 @@ Scaling, units and rate were chosen within the first eight tenths, learning from
 judging by the next. The picture shows, too, how the gradient fades on its way back through the steps: what the networks
 can learn of long ago.
 
-    python examples/time_series.py             about 15 seconds
+    python examples/time_series.py             some seconds
     python examples/time_series.py --quick     a few epochs, to see it run
 
 Source: Chung et al., "Empirical evaluation of gated recurrent neural networks", 2014 (the comparison).

@@ -29,7 +29,7 @@ def lstm(
     inner, outer = _ACTIVATIONS[recurrent_activation], _ACTIVATIONS[activation]
     results: dict[int, tuple[Tensor, ...]] = {}
     for t in _steps(z, reverse):
-        i, f, g, o = _parts(_step(z, t) + _met(h, dropout) @ u, 4)
+        i, f, g, o = _parts(z[:, t] + _met(h, dropout) @ u, 4)
         i, f = _at(inner(i), "i", t), _at(inner(f), "f", t)
         g, o = _at(outer(g), "candidate", t), _at(inner(o), "o", t)
         new = _at(f * c + i * g, "c", t)
@@ -49,7 +49,7 @@ def gru(
     b_first, b_last = b[: 2 * units], b[2 * units :]
     results: dict[int, tuple[Tensor, ...]] = {}
     for t in _steps(z, reverse):
-        now, met = _step(z, t), _met(h, dropout)
+        now, met = z[:, t], _met(h, dropout)
         s, r = _parts(now[:, : 2 * units] + (met @ first + b_first), 2)
         s, r = _at(inner(s), "update", t), _at(inner(r), "reset", t)
         acted = met @ last + b_last if reset_after else r * met
@@ -67,7 +67,7 @@ def simple_rnn(
     """h over time and the last h, as `ops.simple_rnn` gives them."""
     results: dict[int, tuple[Tensor, ...]] = {}
     for t in _steps(z, reverse):
-        new = _at(_ACTIVATIONS[activation](_step(z, t) + _met(h, dropout) @ u), "h", t)
+        new = _at(_ACTIVATIONS[activation](z[:, t] + _met(h, dropout) @ u), "h", t)
         h = _masked(mask, t, new, h)
         results[t] = (h,)
     return (*_over_time(results), h)
@@ -76,11 +76,6 @@ def simple_rnn(
 def _steps(z: Tensor, reverse: bool) -> Iterable[int]:
     steps = range(known(z.shape)[1])
     return reversed(steps) if reverse else steps
-
-
-def _step(z: Tensor, t: int) -> Tensor:
-    """[batch, steps, n] → [batch, n]."""
-    return z[:, t]
 
 
 def _parts(x: Tensor, count: int) -> list[Tensor]:
